@@ -1,0 +1,84 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cache/types.h"
+
+namespace rubato {
+
+struct Policy;
+
+/// How the change of a tracked token's attention is measured (docs/algorithm.md, "Drift").
+enum class DriftMeasure : std::uint8_t {
+  kHeads,  ///< cosine over heads for every (tracked token, key), averaged: the authors' code
+  kRows,   ///< cosine over keys for every (tracked token, head), averaged: the paper's formula
+};
+
+/// A request's cache policy and its parameters. Value; validated by `validate`.
+struct PolicyParams {
+  const Policy* policy = nullptr;  ///< one of `policies()`, never null once validated
+  int window = 16;                 ///< β: how many masked positions are looked at in a step, >= 1
+  double gamma = 0.9;  ///< γ: similarity under which a layer's attention has drifted, >= 0
+  DriftMeasure drift = DriftMeasure::kHeads;
+  int track = 1;          ///< most-attended positions each layer adds to the tracked set, >= 1
+  int refresh_every = 8;  ///< steps between full refreshes of the periodic policies, >= 1
+  int block_length =
+      32;  ///< positions of a block, for the policies that decode block by block, >= 1
+
+  bool operator==(const PolicyParams&) const = default;
+};
+
+/// What a policy sees of a sequence at the start of a step. Spans are borrowed and ascending.
+struct SequenceView {
+  Position canvas_length = 0;
+  Position prompt_length = 0;
+  int step = 0;           ///< 0-based
+  int step_in_block = 0;  ///< 0-based, since the current block became current
+  Position block_begin = 0;
+  Position block_end = 0;  ///< one past the current block's last position
+  std::span<const Position> masked;
+  std::span<const Position> committed_last;  ///< committed by the step before
+  std::span<const Position> tracked;         ///< chosen by the step before
+};
+
+/// Which layers a step recomputes for all rows.
+enum class Refresh : std::uint8_t {
+  kNone,     ///< reuse pass only
+  kByDrift,  ///< reuse pass, then from the layer whose attention drifted, if any
+  kFull,     ///< all layers, B = 0; no reuse pass runs in this step
+};
+
+/// A policy's answer for one step: what to compute and what may be committed.
+struct StepQuery {
+  Refresh refresh = Refresh::kFull;
+  std::vector<Position>
+      rows;  ///< of the reuse pass, unique; the first `num_tracked` are the tracked set
+  int num_tracked = 0;
+  std::vector<Position>
+      eligible;  ///< masked positions that may be committed, ascending, a subset of the rows
+
+  bool operator==(const StepQuery&) const = default;
+};
+
+/// A caching policy: a name and a pure function from a sequence's state to a step's query.
+/// One file in cache/policies/ each; adding one is that file and a line in policies.cpp.
+struct Policy {
+  std::string_view name;
+  std::string_view summary;  ///< one line for --help and docs
+  bool tracks;               ///< whether the most-attended positions are followed from step to step
+  StepQuery (*query)(const PolicyParams&, const SequenceView&);
+};
+
+/// All policies, in a fixed order: a policy's place is its number on the wire.
+std::span<const Policy* const> policies();
+
+/// The policy of that name, or null.
+const Policy* find_policy(std::string_view name);
+
+/// The place of `policy` in `policies()`.
+std::uint8_t policy_number(const Policy& policy);
+
+}  // namespace rubato

@@ -1,0 +1,62 @@
+# Every outside library, each behind one rubato:: target so that it could be replaced in one place.
+# docs/dependencies.md says what each is for.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+find_package(MPI REQUIRED COMPONENTS CXX)
+
+# --- libtorch: the C++ libraries inside the PyPI wheel. Linked by file and not with find_package(Torch), which for
+# this wheel demands a CUDA toolkit; the CPU build needs none.
+file(GLOB torch_candidates "${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
+list(APPEND torch_candidates "")
+list(GET torch_candidates 0 torch_default)
+set(RUBATO_TORCH_DIR "${torch_default}" CACHE PATH "The torch package's folder (has include/ and lib/)")
+if(NOT EXISTS "${RUBATO_TORCH_DIR}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "libtorch not found: run launch/setup, or set RUBATO_TORCH_DIR to a torch 2.11 package folder")
+endif()
+get_filename_component(site_packages "${RUBATO_TORCH_DIR}" DIRECTORY)
+add_library(rubato_torch INTERFACE)
+add_library(rubato::torch ALIAS rubato_torch)
+target_include_directories(rubato_torch SYSTEM INTERFACE "${RUBATO_TORCH_DIR}/include")
+target_compile_definitions(rubato_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
+target_link_libraries(rubato_torch INTERFACE
+  "${RUBATO_TORCH_DIR}/lib/libtorch_cpu.so" "${RUBATO_TORCH_DIR}/lib/libc10.so" Threads::Threads)
+target_link_options(rubato_torch INTERFACE
+  "LINKER:-rpath,${RUBATO_TORCH_DIR}/lib" "LINKER:-rpath-link,${site_packages}/nvidia/cu13/lib")
+
+# --- MPI, its C API only.
+add_library(rubato_mpi INTERFACE)
+add_library(rubato::mpi ALIAS rubato_mpi)
+target_link_libraries(rubato_mpi INTERFACE MPI::MPI_CXX)
+target_compile_definitions(rubato_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+
+add_library(rubato_json INTERFACE)
+add_library(rubato::json ALIAS rubato_json)
+target_link_libraries(rubato_json INTERFACE Boost::json)
+
+add_library(rubato_asio INTERFACE)
+add_library(rubato::asio ALIAS rubato_asio)
+target_link_libraries(rubato_asio INTERFACE Boost::boost Boost::url Threads::Threads)
+
+add_library(rubato_regex INTERFACE)
+add_library(rubato::regex ALIAS rubato_regex)
+target_link_libraries(rubato_regex INTERFACE PkgConfig::PCRE2)
+
+add_library(rubato_spdlog INTERFACE)
+add_library(rubato::spdlog ALIAS rubato_spdlog)
+target_link_libraries(rubato_spdlog INTERFACE spdlog::spdlog)
+
+add_library(rubato_cli INTERFACE)
+add_library(rubato::cli ALIAS rubato_cli)
+target_link_libraries(rubato_cli INTERFACE CLI11::CLI11)
+
+if(RUBATO_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(RUBATO_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

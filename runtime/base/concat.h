@@ -1,0 +1,18 @@
+#pragma once
+
+#include <sstream>
+#include <string>
+
+namespace rubato {
+
+/// The arguments written one after the other, as `<<` writes them. For messages, not for the step
+/// loop. (g++ 12 has no std::format, and torch's headers bring an fmt of their own that clashes
+/// with Debian's.)
+template <class... Args>
+std::string concat(const Args&... args) {
+  std::ostringstream out;
+  (out << ... << args);
+  return std::move(out).str();
+}
+
+}  // namespace rubato

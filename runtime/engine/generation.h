@@ -1,0 +1,103 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cache/policy.h"
+#include "cache/types.h"
+#include "runtime/base/error.h"
+#include "runtime/decoding/params.h"
+
+namespace rubato {
+
+/// One canvas to fill in: a prompt, a length and how to decode. Value; validated before it is
+/// submitted.
+struct GenerationRequest {
+  std::vector<TokenId> prompt;
+  int max_tokens = 16;  ///< the canvas's generated part, all MASK at first
+  PolicyParams policy;
+  CommitParams commit;
+  SamplingParams sampling;
+  bool ignore_eos = false;
+  bool trace = false;  ///< fill `GenerationUpdate::trace`
+};
+
+/// What a step did, for `diffusion.trace`. Positions are canvas positions.
+struct StepTrace {
+  std::optional<int> boundary;     ///< first refreshed layer; none: no refresh; 0: full forward
+  std::vector<double> similarity;  ///< of layers 0 .. boundary - 1, or all; empty where no test ran
+  std::vector<Position> tracked;   ///< queried in this step because the step before chose them
+  std::vector<Commit> committed;   ///< ascending by position
+};
+
+/// What a generation has cost so far.
+struct GenerationStats {
+  int forward_passes = 0;  ///< steps
+  int refreshes = 0;       ///< steps that refreshed at least one layer (full forwards included)
+  std::int64_t rows_computed = 0;  ///< token rows pushed through a layer, summed over layers
+  std::int64_t layers_refreshed = 0;
+
+  bool operator==(const GenerationStats&) const = default;
+};
+
+/// One step's news of a generation. The last one has `finished` or `error` set.
+struct GenerationUpdate {
+  std::vector<Commit> commits;
+  GenerationStats stats;  ///< up to and including this step
+  std::optional<StepTrace> trace;
+  bool finished = false;       ///< every mask before the first EOS is filled
+  std::optional<Error> error;  ///< the generation ended without finishing
+};
+
+/// Receives a generation's updates in order, on the engine thread: must not block or throw.
+using UpdateSink = std::function<void(const GenerationUpdate&)>;
+
+/// Owns a running generation: cancels it when destroyed. After cancellation no more than the update
+/// under way reaches the sink. Move-only; any thread.
+class GenerationHandle {
+ public:
+  GenerationHandle() = default;
+  explicit GenerationHandle(std::shared_ptr<std::atomic<bool>> cancelled)
+      : cancelled_(std::move(cancelled)) {}
+  GenerationHandle(GenerationHandle&&) = default;
+  GenerationHandle& operator=(GenerationHandle&& other) noexcept {
+    cancel();
+    cancelled_ = std::move(other.cancelled_);
+    return *this;
+  }
+  ~GenerationHandle() { cancel(); }
+
+  void cancel() {
+    if (cancelled_) cancelled_->store(true, std::memory_order_release);
+    cancelled_.reset();
+  }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+};
+
+/// A snapshot of the engine's load.
+struct EngineStatus {
+  bool ready = false;
+  int running = 0;  ///< sequences with a slot
+  int waiting = 0;  ///< sequences queued for one
+  std::int64_t cache_tokens_total = 0;
+  std::int64_t cache_tokens_used = 0;
+};
+
+/// The front end's door to the engine. Any thread.
+class GenerationClient {
+ public:
+  virtual ~GenerationClient() = default;
+
+  /// Queues a generation. Errors: kTooLong (never fits), kOverloaded (queue full), kUnavailable
+  /// (not ready, draining).
+  virtual Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) = 0;
+
+  virtual EngineStatus status() const = 0;
+};
+
+}  // namespace rubato
