@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cache/types.h"
+#include "runtime/base/error.h"
 
 namespace rubato {
 
@@ -68,6 +69,7 @@ struct StepQuery {
 struct Policy {
   std::string_view name;
   std::string_view summary;  ///< one line for --help and docs
+  bool by_block;             ///< decodes block by block; else the whole generated part is one block
   bool tracks;               ///< whether the most-attended positions are followed from step to step
   StepQuery (*query)(const PolicyParams&, const SequenceView&);
 };
@@ -77,6 +79,9 @@ std::span<const Policy* const> policies();
 
 /// The policy of that name, or null.
 const Policy* find_policy(std::string_view name);
+
+/// Checks every parameter; an error names the parameter, what was found and what is allowed.
+Status validate(const PolicyParams& params);
 
 /// The place of `policy` in `policies()`.
 std::uint8_t policy_number(const Policy& policy);

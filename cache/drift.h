@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "cache/policy.h"
+
+namespace rubato {
+
+/// How many floats a layer's drift sums take in the step's reduction, for `num_tracked` rows over
+/// `canvas_length` keys (docs/algorithm.md, "Drift"):
+/// - `heads`: [3, num_tracked, canvas_length], the sums over heads of old·new, old², new²;
+/// - `rows`: one number, the sum over heads and tracked rows of the cosine (a row's keys are all on
+/// one rank).
+std::int64_t drift_sums_size(DriftMeasure measure, int num_tracked, Position canvas_length);
+
+/// A layer's similarity from its reduced drift sums, laid out as above. `num_heads` counts all
+/// ranks' heads.
+double drift_similarity(DriftMeasure measure,
+                        std::span<const float> sums,
+                        int num_tracked,
+                        Position canvas_length,
+                        int num_heads);
+
+/// cos(a, b) from a·b, |a|², |b|², each norm clamped to 1e-8 on its own.
+double clamped_cosine(double dot, double norm_a_squared, double norm_b_squared);
+
+/// The first layer to refresh: one past the lowest layer whose similarity is under `gamma`. None
+/// when no layer's is, and none when only the last layer's is, since no layer follows it.
+std::optional<int> drift_boundary(std::span<const double> similarity, double gamma);
+
+}  // namespace rubato

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "cache/policy.h"
+
+namespace rubato {
+
+// One per file in this folder; what each computes is in docs/algorithm.md.
+extern const Policy kNonePolicy;
+extern const Policy kPrefixPolicy;
+extern const Policy kDualPolicy;
+extern const Policy kElasticPolicy;
+extern const Policy kIntervalPolicy;
+
+}  // namespace rubato
