@@ -1,0 +1,69 @@
+#include "runtime/engine/batch.h"
+
+#include "runtime/base/concat.h"
+
+namespace rubato {
+namespace {
+
+Error unknown(SequenceId id, const char* where) {
+  return {Code::kInternal,
+          concat("the plan's ", where, " name sequence ", id, ", which this rank does not have")};
+}
+
+}  // namespace
+
+Status Batch::apply(const StepPlan& plan) {
+  for (const SequenceUpdate& one : plan.updates) {
+    if (Status status = update(one); !status) return status;
+  }
+  for (const SequenceId id : plan.releases) {
+    if (Status status = release(id); !status) return status;
+  }
+  for (const SequenceSpec& spec : plan.admissions) admit(spec);
+  if (Status status = select(plan.run); !status) return status;
+  if (plan.digest == digest()) return {};
+  return Error{Code::kInternal,
+               concat("this rank's sequences differ from the coordinator's: digest ",
+                      digest(),
+                      ", expected ",
+                      plan.digest)};
+}
+
+Status Batch::update(const SequenceUpdate& update) {
+  const auto found = sequences_.find(update.id);
+  if (found == sequences_.end()) return unknown(update.id, "updates");
+  found->second->apply(update);
+  return {};
+}
+
+Status Batch::release(SequenceId id) {
+  if (sequences_.erase(id) == 0) return unknown(id, "releases");
+  return {};
+}
+
+void Batch::admit(const SequenceSpec& spec) {
+  sequences_[spec.id] = std::make_unique<Sequence>(spec, tokens_);
+}
+
+Status Batch::select(std::span<const SequenceId> run) {
+  running_.clear();
+  for (const SequenceId id : run) {
+    const Sequence* sequence = find(id);
+    if (sequence == nullptr) return unknown(id, "running list");
+    running_.push_back(sequence);
+  }
+  return {};
+}
+
+const Sequence* Batch::find(SequenceId id) const {
+  const auto found = sequences_.find(id);
+  return found == sequences_.end() ? nullptr : found->second.get();
+}
+
+std::uint64_t Batch::digest() const {
+  std::uint64_t sum = 1;
+  for (const auto& [id, sequence] : sequences_) sum = sum * 31 + sequence->digest();
+  return sum;
+}
+
+}  // namespace rubato

@@ -1,0 +1,188 @@
+#include "runtime/engine/coordinator.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+
+namespace rubato {
+namespace {
+
+SequenceSpec make_spec(GenerationRequest& request) {
+  SequenceSpec spec;
+  spec.prompt = std::move(request.prompt);
+  spec.max_tokens = request.max_tokens;
+  spec.policy = request.policy;
+  spec.commit = request.commit;
+  spec.sampling = request.sampling;
+  spec.ignore_eos = request.ignore_eos;
+  return spec;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_(limits.scheduler) {
+  status_.ready = true;
+  status_.cache_tokens_total = limits.scheduler.cache_tokens;
+}
+
+Coordinator::~Coordinator() = default;
+
+Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSink sink) {
+  const auto length = std::int64_t{request.max_tokens} + std::ssize(request.prompt);
+  if (length > limits_.max_context) {
+    return Error{Code::kTooLong,
+                 concat("prompt and max_tokens together are ",
+                        length,
+                        " tokens; the context is ",
+                        limits_.max_context)};
+  }
+  if (!scheduler_.fits(length)) {
+    return Error{Code::kTooLong,
+                 concat("a canvas of ",
+                        length,
+                        " tokens does not fit the cache of ",
+                        limits_.scheduler.cache_tokens)};
+  }
+  auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!accepting_) return Error{Code::kUnavailable, "the server is shutting down"};
+    if (status_.waiting + static_cast<int>(inbox_.size()) >= limits_.max_queued) {
+      return Error{Code::kOverloaded,
+                   concat("the queue holds ", limits_.max_queued, " generations and is full")};
+    }
+    SequenceSpec spec = make_spec(request);
+    spec.id = next_id_++;
+    inbox_.push_back({std::move(spec), {std::move(sink), cancelled, request.trace, {}}});
+  }
+  wake_.notify_one();
+  return GenerationHandle(std::move(cancelled));
+}
+
+EngineStatus Coordinator::status() const {
+  const std::lock_guard lock(mutex_);
+  EngineStatus status = status_;
+  status.waiting += static_cast<int>(inbox_.size());
+  return status;
+}
+
+void Coordinator::shut_down(bool finish_running) {
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_ = false;
+    finish_running_ = finish_running && finish_running_;
+    status_.ready = false;
+  }
+  wake_.notify_one();
+}
+
+bool Coordinator::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  if (generations_.empty()) {
+    wake_.wait(lock, [this] { return !inbox_.empty() || !accepting_; });
+  }
+  if (!finish_running_) {
+    lock.unlock();
+    fail({Code::kUnavailable, "the server is shutting down"});
+    return false;
+  }
+  return !generations_.empty() || !inbox_.empty();
+}
+
+StepPlan Coordinator::next_plan(Batch& batch) {
+  take_submissions();
+  drop_cancelled();
+  StepPlan plan;
+  plan.updates = std::exchange(pending_updates_, {});
+  plan.releases = std::exchange(pending_releases_, {});
+  for (const SequenceId id : plan.releases) RUBATO_CHECK(batch.release(id).ok());
+  plan.admissions = scheduler_.admit();
+  for (const SequenceSpec& spec : plan.admissions) batch.admit(spec);
+  plan.run = scheduler_.running();
+  RUBATO_CHECK(batch.select(plan.run).ok());
+  plan.digest = batch.digest();
+  publish_status();
+  return plan;
+}
+
+void Coordinator::take_submissions() {
+  std::vector<Submission> taken;
+  {
+    const std::lock_guard lock(mutex_);
+    taken.swap(inbox_);
+    status_.waiting += static_cast<int>(taken.size());  // until `publish_status` counts anew
+  }
+  for (Submission& submission : taken) {
+    generations_.emplace(submission.spec.id, std::move(submission.generation));
+    scheduler_.enqueue(std::move(submission.spec));
+  }
+}
+
+void Coordinator::drop_cancelled() {
+  std::vector<SequenceId> cancelled;
+  for (const auto& [id, generation] : generations_) {
+    if (generation.cancelled->load(std::memory_order_acquire)) cancelled.push_back(id);
+  }
+  for (const SequenceId id : cancelled) remove(id);
+}
+
+void Coordinator::remove(SequenceId id) {
+  if (scheduler_.remove(id)) pending_releases_.push_back(id);
+  generations_.erase(id);
+}
+
+void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes) {
+  for (SequenceOutcome& outcome : outcomes) {
+    const SequenceId id = outcome.update.id;
+    RUBATO_CHECK(batch.update(outcome.update).ok());
+    Generation& generation = generations_.at(id);
+    count(generation, outcome);
+    GenerationUpdate news{.commits = outcome.update.commits,
+                          .stats = generation.stats,
+                          .trace = {},
+                          .finished = batch.find(id)->done(),
+                          .error = {}};
+    if (generation.trace) {
+      news.trace = StepTrace{outcome.boundary,
+                             std::move(outcome.similarity),
+                             std::move(outcome.tracked),
+                             outcome.update.commits};
+    }
+    pending_updates_.push_back(std::move(outcome.update));
+    if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+    if (news.finished) remove(id);
+  }
+  publish_status();
+}
+
+void Coordinator::count(Generation& generation, const SequenceOutcome& outcome) const {
+  GenerationStats& stats = generation.stats;
+  ++stats.forward_passes;
+  stats.rows_computed += outcome.rows_computed;
+  if (!outcome.boundary) return;
+  ++stats.refreshes;
+  stats.layers_refreshed += limits_.num_layers - *outcome.boundary;
+}
+
+void Coordinator::fail(const Error& error) {
+  take_submissions();
+  for (auto& [id, generation] : generations_) {
+    GenerationUpdate news;
+    news.stats = generation.stats;
+    news.error = error;
+    if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+  }
+  generations_.clear();
+  const std::lock_guard lock(mutex_);
+  accepting_ = false;
+  status_.ready = false;
+}
+
+void Coordinator::publish_status() {
+  const std::lock_guard lock(mutex_);
+  status_.running = static_cast<int>(scheduler_.running().size());
+  status_.waiting = scheduler_.num_waiting();
+  status_.cache_tokens_used = scheduler_.slots().used();
+}
+
+}  // namespace rubato

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime/engine/batch.h"
+#include "runtime/engine/generation.h"
+#include "runtime/engine/messages.h"
+#include "runtime/engine/scheduler.h"
+
+namespace rubato {
+
+/// What a step did to one sequence, in the order of `Batch::running()`.
+struct SequenceOutcome {
+  SequenceUpdate update;
+  std::optional<int> boundary;     ///< first refreshed layer, as `StepTrace::boundary`
+  std::vector<double> similarity;  ///< of the layers tested
+  std::vector<Position> tracked;   ///< queried in this step
+  std::int64_t rows_computed = 0;  ///< token rows pushed through a layer, summed over layers
+};
+
+struct CoordinatorLimits {
+  SchedulerLimits scheduler;
+  int max_queued = 256;    ///< waiting generations; one more is refused
+  int max_context = 1024;  ///< the model's positions
+  int num_layers = 0;      ///< for the count of refreshed layers
+};
+
+/// The engine's front office on tensor-parallel rank 0: takes generations from any thread, makes
+/// the step plans, hands out each step's news. `submit`, `status`, `shut_down` run on any thread,
+/// the rest on the engine thread.
+class Coordinator final : public GenerationClient {
+ public:
+  explicit Coordinator(CoordinatorLimits limits);
+  ~Coordinator() override;
+
+  Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
+  EngineStatus status() const override;
+
+  /// No more submissions; with `finish_running`, what was accepted is finished first, else it ends
+  /// with kUnavailable.
+  void shut_down(bool finish_running);
+
+  /// Waits until there is a step to make. False: shut down, and nothing is left to do.
+  bool wait_for_work();
+
+  /// The next step's plan, already applied to `batch`.
+  StepPlan next_plan(Batch& batch);
+
+  /// Applies a step's outcomes to `batch` (they travel to the other ranks with the next plan) and
+  /// delivers the news.
+  void finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes);
+
+  /// Ends every generation with `error`: the engine cannot go on.
+  void fail(const Error& error);
+
+ private:
+  struct Generation {
+    UpdateSink sink;
+    std::shared_ptr<std::atomic<bool>> cancelled;
+    bool trace = false;
+    GenerationStats stats;
+  };
+  struct Submission {
+    SequenceSpec spec;
+    Generation generation;
+  };
+
+  void take_submissions();
+  void drop_cancelled();
+  void remove(SequenceId id);
+  void count(Generation& generation, const SequenceOutcome& outcome) const;
+  void publish_status();
+
+  const CoordinatorLimits limits_;
+
+  mutable std::mutex mutex_;  // guards the inbox and the published status
+  std::condition_variable wake_;
+  std::vector<Submission> inbox_;
+  EngineStatus status_;
+  bool accepting_ = true;
+  bool finish_running_ = true;
+  SequenceId next_id_ = 1;
+
+  Scheduler scheduler_;                           // engine thread only, like all below
+  std::map<SequenceId, Generation> generations_;  // waiting and running
+  std::vector<SequenceUpdate> pending_updates_;   // applied here, not yet sent
+  std::vector<SequenceId> pending_releases_;
+};
+
+}  // namespace rubato

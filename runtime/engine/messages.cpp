@@ -1,0 +1,123 @@
+#include "runtime/engine/messages.h"
+
+#include "runtime/base/byte_codec.h"
+#include "runtime/base/concat.h"
+
+namespace rubato {
+namespace {
+
+void put(ByteWriter& writer, const PolicyParams& params) {
+  writer.put(policy_number(*params.policy));
+  writer.put<std::int32_t>(params.window);
+  writer.put(params.gamma);
+  writer.put(params.drift);
+  writer.put<std::int32_t>(params.track);
+  writer.put<std::int32_t>(params.refresh_every);
+  writer.put<std::int32_t>(params.block_length);
+}
+
+PolicyParams get_policy(ByteReader& reader) {
+  PolicyParams params;
+  const auto number = reader.get<std::uint8_t>();
+  if (number >= policies().size()) return reader.fail(), params;
+  params.policy = policies()[number];
+  params.window = reader.get<std::int32_t>();
+  params.gamma = reader.get<double>();
+  params.drift = reader.get<DriftMeasure>();
+  params.track = reader.get<std::int32_t>();
+  params.refresh_every = reader.get<std::int32_t>();
+  params.block_length = reader.get<std::int32_t>();
+  if (!validate(params)) reader.fail();
+  return params;
+}
+
+void put(ByteWriter& writer, const SequenceSpec& spec) {
+  writer.put(spec.id);
+  writer.put(spec.slot_begin);
+  writer.put_all<TokenId>(spec.prompt);
+  writer.put<std::int32_t>(spec.max_tokens);
+  put(writer, spec.policy);
+  writer.put(spec.commit.rule);
+  writer.put(spec.commit.threshold);
+  writer.put<std::int32_t>(spec.commit.steps);
+  writer.put(spec.commit.factor);
+  writer.put(spec.sampling.temperature);
+  writer.put(spec.sampling.top_p);
+  writer.put<std::int32_t>(spec.sampling.top_k);
+  writer.put(spec.sampling.seed);
+  writer.put<std::uint8_t>(spec.ignore_eos);
+}
+
+SequenceSpec get_spec(ByteReader& reader) {
+  SequenceSpec spec;
+  spec.id = reader.get<SequenceId>();
+  spec.slot_begin = reader.get<std::int64_t>();
+  spec.prompt = reader.get_all<TokenId>();
+  spec.max_tokens = reader.get<std::int32_t>();
+  spec.policy = get_policy(reader);
+  spec.commit.rule = reader.get<CommitRule>();
+  spec.commit.threshold = reader.get<double>();
+  spec.commit.steps = reader.get<std::int32_t>();
+  spec.commit.factor = reader.get<double>();
+  spec.sampling.temperature = reader.get<double>();
+  spec.sampling.top_p = reader.get<double>();
+  spec.sampling.top_k = reader.get<std::int32_t>();
+  spec.sampling.seed = reader.get<std::uint64_t>();
+  spec.ignore_eos = reader.get<std::uint8_t>() != 0;
+  if (spec.max_tokens < 1 || spec.slot_begin < 0) reader.fail();
+  return spec;
+}
+
+Error malformed(const char* what, std::size_t size) {
+  return {Code::kInternal, concat("malformed ", what, " of ", size, " bytes")};
+}
+
+}  // namespace
+
+void encode(const StepPlan& plan, std::vector<std::byte>& out) {
+  ByteWriter writer(out);
+  writer.put(static_cast<std::uint32_t>(plan.updates.size()));
+  for (const SequenceUpdate& update : plan.updates) {
+    writer.put(update.id);
+    writer.put_all<Commit>(update.commits);
+    writer.put_all<Position>(update.tracked);
+  }
+  writer.put_all<SequenceId>(plan.releases);
+  writer.put(static_cast<std::uint32_t>(plan.admissions.size()));
+  for (const SequenceSpec& spec : plan.admissions) put(writer, spec);
+  writer.put_all<SequenceId>(plan.run);
+  writer.put(plan.digest);
+}
+
+Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  StepPlan plan;
+  constexpr std::size_t kLeastUpdate = 16, kLeastSpec = 80;
+  for (std::size_t left = reader.get_count(kLeastUpdate); left > 0 && reader.ok(); --left) {
+    SequenceUpdate& update = plan.updates.emplace_back();
+    update.id = reader.get<SequenceId>();
+    update.commits = reader.get_all<Commit>();
+    update.tracked = reader.get_all<Position>();
+  }
+  plan.releases = reader.get_all<SequenceId>();
+  for (std::size_t left = reader.get_count(kLeastSpec); left > 0 && reader.ok(); --left) {
+    plan.admissions.push_back(get_spec(reader));
+  }
+  plan.run = reader.get_all<SequenceId>();
+  plan.digest = reader.get<std::uint64_t>();
+  if (!reader.at_end()) return malformed("step plan", bytes.size());
+  return plan;
+}
+
+void encode(const RefreshDecision& decision, std::vector<std::byte>& out) {
+  ByteWriter(out).put_all<std::int32_t>(decision.boundaries);
+}
+
+Result<RefreshDecision> decode_refresh_decision(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  RefreshDecision decision{reader.get_all<std::int32_t>()};
+  if (!reader.at_end()) return malformed("refresh decision", bytes.size());
+  return decision;
+}
+
+}  // namespace rubato

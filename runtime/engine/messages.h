@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/base/error.h"
+#include "runtime/engine/sequence.h"
+
+namespace rubato {
+
+/// What a control frame carries; on the wire in the frame's header (docs/design/messages.md).
+enum class MessageKind : std::uint8_t { kStepPlan = 1, kRefreshDecision = 2, kExit = 3 };
+
+/// What the coordinator tells all ranks before a step. Applied in the order of its members.
+struct StepPlan {
+  std::vector<SequenceUpdate> updates;  ///< of the step before
+  std::vector<SequenceId> releases;     ///< finished or cancelled
+  std::vector<SequenceSpec> admissions;
+  std::vector<SequenceId> run;  ///< who takes part in this step, in batch order
+  std::uint64_t digest = 0;     ///< of all sequences' state once the above is applied
+
+  bool operator==(const StepPlan&) const = default;
+};
+
+/// The coordinator's one decision in a step: the first layer to refresh, of each sequence of
+/// `StepPlan::run`; the number of layers means no refresh.
+struct RefreshDecision {
+  std::vector<std::int32_t> boundaries;
+
+  bool operator==(const RefreshDecision&) const = default;
+};
+
+void encode(const StepPlan& plan, std::vector<std::byte>& out);
+void encode(const RefreshDecision& decision, std::vector<std::byte>& out);
+
+/// Errors: kInternal, when the bytes are short, long, or name a policy that does not exist.
+Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes);
+Result<RefreshDecision> decode_refresh_decision(std::span<const std::byte> bytes);
+
+}  // namespace rubato

@@ -1,0 +1,105 @@
+#include "runtime/engine/sequence.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "runtime/base/check.h"
+#include "runtime/decoding/commit_rule.h"
+
+namespace rubato {
+namespace {
+
+int block_length(const SequenceSpec& spec) {
+  return spec.policy.policy->by_block ? std::min(spec.policy.block_length, spec.max_tokens)
+                                      : spec.max_tokens;
+}
+
+int block_count(const SequenceSpec& spec) {
+  const int length = block_length(spec);
+  return (spec.max_tokens + length - 1) / length;
+}
+
+}  // namespace
+
+Sequence::Sequence(SequenceSpec spec, ControlTokens tokens)
+    : spec_(std::move(spec)), tokens_(tokens) {
+  RUBATO_CHECK(spec_.policy.policy != nullptr && spec_.max_tokens > 0);
+  canvas_ = spec_.prompt;
+  canvas_.resize(spec_.canvas_length(), tokens_.mask);
+  masked_.resize(spec_.max_tokens);
+  std::iota(masked_.begin(), masked_.end(), static_cast<Position>(spec_.prompt.size()));
+  enter_current_block();
+}
+
+SequenceView Sequence::view() const {
+  const auto prompt_length = static_cast<Position>(spec_.prompt.size());
+  const Position begin = prompt_length + block_ * block_length(spec_);
+  return {.canvas_length = spec_.canvas_length(),
+          .prompt_length = prompt_length,
+          .step = step_,
+          .step_in_block = step_in_block_,
+          .block_begin = begin,
+          .block_end = std::min(begin + block_length(spec_), spec_.canvas_length()),
+          .masked = masked_,
+          .committed_last = committed_last_,
+          .tracked = tracked_};
+}
+
+int Sequence::quota() const {
+  const int steps = std::max(1, spec_.commit.steps / block_count(spec_));
+  return schedule_quota(masks_at_block_start_, steps, step_in_block_);
+}
+
+void Sequence::apply(const SequenceUpdate& update) {
+  committed_last_.clear();
+  for (const Commit& commit : update.commits) {
+    RUBATO_CHECK(canvas_.at(commit.position) == tokens_.mask,
+                 "position ",
+                 commit.position,
+                 " is committed already");
+    canvas_[commit.position] = commit.token;
+    committed_last_.push_back(commit.position);
+  }
+  std::erase_if(masked_,
+                [&](Position p) { return std::ranges::binary_search(committed_last_, p); });
+  tracked_ = update.tracked;
+  drop_masks_behind_first_eos();
+  ++step_;
+  ++step_in_block_;
+  enter_current_block();
+}
+
+void Sequence::drop_masks_behind_first_eos() {
+  if (spec_.ignore_eos || eos_seen_) return;
+  const auto eos =
+      std::ranges::find_if(committed_last_, [&](Position p) { return canvas_[p] == tokens_.eos; });
+  if (eos == committed_last_.end()) return;
+  eos_seen_ = true;
+  masked_.erase(std::ranges::upper_bound(masked_, *eos), masked_.end());
+}
+
+void Sequence::enter_current_block() {
+  if (masked_.empty()) return;
+  const int block =
+      (masked_.front() - static_cast<Position>(spec_.prompt.size())) / block_length(spec_);
+  if (block == block_) return;
+  block_ = block;
+  step_in_block_ = 0;
+  const Position end = view().block_end;
+  masks_at_block_start_ =
+      static_cast<int>(std::ranges::lower_bound(masked_, end) - masked_.begin());
+}
+
+std::uint64_t Sequence::digest() const {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the numbers that decide the next step
+  const auto mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 0x100000001b3; };
+  mix(spec_.id);
+  mix(step_);
+  mix(masked_.size());
+  for (const Position position : committed_last_)
+    mix((std::uint64_t{1} << 32 | position) ^ (std::uint64_t(canvas_[position]) << 33));
+  for (const Position position : tracked_) mix(std::uint64_t{2} << 32 | position);
+  return hash;
+}
+
+}  // namespace rubato
