@@ -1,0 +1,37 @@
+#include "parallel/control_channel.h"
+
+#include "runtime/base/concat.h"
+
+namespace rubato::detail {
+
+FrameHeader header_of(const Frame& frame) {
+  FrameHeader header;
+  header.kind = frame.kind;
+  header.step = frame.step;
+  header.payload_size = frame.payload.size();
+  return header;
+}
+
+Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank) {
+  const auto mismatch = [rank](const char* what, std::uint64_t expected, std::uint64_t found) {
+    return Error{Code::kInternal,
+                 concat("rank ",
+                        rank,
+                        " received a control message with ",
+                        what,
+                        " ",
+                        found,
+                        ", expected ",
+                        expected)};
+  };
+  if (header.magic != FrameHeader::kMagic)
+    return mismatch("magic", FrameHeader::kMagic, header.magic);
+  if (header.version != FrameHeader::kVersion)
+    return mismatch("version", FrameHeader::kVersion, header.version);
+  if (header.step != expected_step) return mismatch("step", expected_step, header.step);
+  if (header.payload_size > kMostPayloadBytes)
+    return mismatch("payload size", kMostPayloadBytes, header.payload_size);
+  return {};
+}
+
+}  // namespace rubato::detail

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/base/error.h"
+
+namespace rubato {
+
+/// The fixed part of a control message, little-endian on the wire.
+struct FrameHeader {
+  static constexpr std::uint32_t kMagic = 0x52425431;  // "RBT1"
+  static constexpr std::uint8_t kVersion = 1;
+
+  std::uint32_t magic = kMagic;
+  std::uint8_t version = kVersion;
+  std::uint8_t kind = 0;
+  std::uint16_t reserved = 0;
+  std::uint64_t step = 0;
+  std::uint64_t payload_size = 0;  ///< bytes
+};
+
+/// A control message: what the coordinator tells the other ranks, from host memory.
+struct Frame {
+  std::uint8_t kind = 0;
+  std::uint64_t step = 0;
+  std::vector<std::byte> payload;
+};
+
+/// Carries frames from tensor-parallel rank 0 to the others, in order. Engine thread only.
+class ControlChannel {
+ public:
+  virtual ~ControlChannel() = default;
+
+  /// Rank 0: to every other rank. The payload is borrowed for the call.
+  virtual void send(const Frame& frame) = 0;
+
+  /// Other ranks: waits for the next frame, for as long as it takes while the job is idle
+  /// (`while_idle`), else up to the collective deadline. Errors: kInternal, when it is not of this
+  /// program's making or not of step `step`.
+  virtual Result<Frame> receive(std::uint64_t step, bool while_idle) = 0;
+};
+
+/// A group of one: nobody to tell.
+class SingleControlChannel final : public ControlChannel {
+ public:
+  void send(const Frame&) override {}
+  Result<Frame> receive(std::uint64_t, bool) override {
+    return Error{Code::kInternal, "a group of one rank has nobody to receive from"};
+  }
+};
+
+namespace detail {
+
+/// What one broadcast carries: the header and as much of the payload as fits, which is nearly
+/// always all.
+inline constexpr std::size_t kFirstFrameBytes = 4096;
+inline constexpr std::uint64_t kMostPayloadBytes = std::uint64_t{1} << 30;
+
+FrameHeader header_of(const Frame& frame);
+
+/// Checks a received header; the error says what was expected and what was found.
+Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank);
+
+}  // namespace detail
+}  // namespace rubato

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <mpi.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "parallel/communicator.h"
+#include "parallel/control_channel.h"
+#include "runtime/base/error.h"
+
+namespace rubato {
+
+/// Owns MPI for the life of the process; all MPI calls are made by the thread that made it, one at
+/// a time. Also asks the kernel to end this process when mpirun dies, so that no orphan is left.
+class MpiSession {
+ public:
+  MpiSession(int* argc, char*** argv);
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+};
+
+/// Where this rank stands: world = replicas x tensor-parallel size.
+struct Mesh {
+  int world_rank = 0;
+  int world_size = 1;
+  int tp_rank = 0;
+  int tp_size = 1;
+  int local_size = 1;  ///< ranks on this machine, which share its cores
+};
+
+/// Splits the world. Errors: kInvalidArgument, when the world is not of `tp` ranks (0: all ranks
+/// there are).
+Result<Mesh> make_mesh(int tp);
+
+/// All ranks of the world compare `value` and this rank's `failure` (empty: none). Every rank gets
+/// the same answer: an error that names the first rank that failed, or the first whose value
+/// differs from rank 0's.
+Status agree(const std::string& what, const std::string& value, const std::string& failure);
+
+/// Collectives over MPI in host memory, on a duplicate of the world's communicator.
+std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::seconds deadline);
+
+/// Control frames over MPI, on another duplicate, so that they never mix with the tensors.
+std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::seconds deadline);
+
+}  // namespace rubato

@@ -1,0 +1,85 @@
+#include <limits>
+#include <vector>
+
+#include "parallel/mpi.h"
+#include "parallel/mpi_internal.h"
+#include "runtime/base/check.h"
+
+namespace rubato {
+namespace {
+
+/// Below this many floats every rank receives all parts and sums them itself (one exchange); above,
+/// each sums a share for all (two exchanges, less traffic). The tree is the same, and so are the
+/// bits.
+constexpr std::int64_t kSmallSum = 16384;
+
+int checked_count(std::int64_t count) {
+  RUBATO_CHECK(count <= std::numeric_limits<int>::max(), "a message of ", count, " elements");
+  return static_cast<int>(count);
+}
+
+class MpiCommunicator final : public Communicator {
+ public:
+  explicit MpiCommunicator(std::chrono::seconds deadline) : deadline_(deadline) {}
+
+  int rank() const override { return comm_.rank(); }
+  int size() const override { return comm_.size(); }
+
+  void all_reduce_sum(at::Tensor& t) override {
+    float* data = t.data_ptr<float>();
+    const std::int64_t count = t.numel();
+    if (size() == 1 || count == 0) return;
+    if (count <= kSmallSum) {
+      sum_everywhere(data, count);
+    } else {
+      sum_in_shares(data, count);
+    }
+  }
+
+  void all_gather(const at::Tensor& mine, at::Tensor& all) override {
+    RUBATO_CHECK(all.nbytes() == mine.nbytes() * size());
+    gather(mine.data_ptr(), mine.nbytes(), all.data_ptr());
+  }
+
+ private:
+  void gather(const void* mine, std::size_t bytes, void* all) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    const int count = checked_count(static_cast<std::int64_t>(bytes));
+    RUBATO_MPI(MPI_Iallgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm_.get(), &request));
+    detail::wait_for(request, "an all-gather", deadline_);
+  }
+
+  void sum_everywhere(float* data, std::int64_t count) {
+    parts_.resize(count * size());
+    gather(data, count * sizeof(float), parts_.data());
+    detail::tree_sum(parts_.data(), size(), count, data, count);
+  }
+
+  void sum_in_shares(float* data, std::int64_t count) {
+    const std::int64_t share = (count + size() - 1) / size();
+    parts_.resize(share * size());
+    padded_.assign(data, data + count);
+    padded_.resize(share * size());
+    MPI_Request request = MPI_REQUEST_NULL;
+    const int n = checked_count(share);
+    RUBATO_MPI(MPI_Ialltoall(
+        padded_.data(), n, MPI_FLOAT, parts_.data(), n, MPI_FLOAT, comm_.get(), &request));
+    detail::wait_for(request, "an all-reduce", deadline_);
+    summed_.resize(share);
+    detail::tree_sum(parts_.data(), size(), share, summed_.data(), share);
+    gather(summed_.data(), share * sizeof(float), padded_.data());
+    std::copy_n(padded_.data(), count, data);
+  }
+
+  detail::OwnedComm comm_;
+  const std::chrono::seconds deadline_;
+  std::vector<float> parts_, padded_, summed_;  // scratch, grows to the largest message
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::seconds deadline) {
+  return std::make_unique<MpiCommunicator>(deadline);
+}
+
+}  // namespace rubato
