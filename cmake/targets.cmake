@@ -8,7 +8,8 @@ function(rubato_library name)
   target_link_libraries(${name} PUBLIC rubato::options ${arg_LIBRARIES})
 endfunction()
 
-# rubato_test(NAME LABELS ... LIBRARIES ... [SOURCES ...]): a GoogleTest program, each of its tests known to CTest.
+# rubato_test(NAME LABELS ... LIBRARIES ... [SOURCES ...]): a GoogleTest program. rubato_register_tests makes its tests
+# known to CTest.
 function(rubato_test name)
   cmake_parse_arguments(arg "" "" "LABELS;LIBRARIES;SOURCES" ${ARGN})
   if(NOT arg_SOURCES)
@@ -17,5 +18,73 @@ function(rubato_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE rubato::options ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE RUBATO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+  set_target_properties(${name} PROPERTIES RUBATO_TEST_LABELS "${arg_LABELS}")
+  set_property(GLOBAL APPEND PROPERTY RUBATO_TEST_PROGRAMS ${name})
+endfunction()
+
+# rubato_pytest(NAME LABELS ... FILES ... [ENVIRONMENT ...] [TIMEOUT seconds] [PROCESSORS n]): Python tests as one CTest
+# test, run with .venv's pytest; tests/run counts its cases one by one.
+function(rubato_pytest name)
+  cmake_parse_arguments(arg "" "TIMEOUT;PROCESSORS" "LABELS;FILES;ENVIRONMENT" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 600)
+  endif()
+  if(NOT arg_PROCESSORS)
+    set(arg_PROCESSORS 1)
+  endif()
+  add_test(NAME ${name}
+    COMMAND "${CMAKE_SOURCE_DIR}/.venv/bin/python" -m pytest -ra "--junitxml=${CMAKE_BINARY_DIR}/junit/${name}.xml"
+            -o "cache_dir=${CMAKE_BINARY_DIR}/pytest_cache" ${arg_FILES}
+    WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS};pytest" TIMEOUT ${arg_TIMEOUT}
+    PROCESSORS ${arg_PROCESSORS} ENVIRONMENT "RUBATO_BUILD_DIR=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1;${arg_ENVIRONMENT}")
+endfunction()
+
+# Sets `out` to whether `target` links `wanted`, directly or through others.
+function(rubato_links target wanted out)
+  set(pending ${target})
+  set(seen "")
+  while(pending)
+    list(POP_FRONT pending next)
+    if(next STREQUAL wanted)
+      set(${out} TRUE PARENT_SCOPE)
+      return()
+    endif()
+    if(NOT TARGET ${next} OR next IN_LIST seen)
+      continue()
+    endif()
+    list(APPEND seen ${next})
+    foreach(property LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
+      get_target_property(libraries ${next} ${property})
+      if(libraries)
+        list(APPEND pending ${libraries})
+      endif()
+    endforeach()
+  endwhile()
+  set(${out} FALSE PARENT_SCOPE)
+endfunction()
+
+# Makes the tests of every rubato_test program known to CTest; to be called once, when all targets are defined. The
+# programs that link neither torch nor MPI get the label `torch_free` and build with the target
+# rubato_torch_free_tests: they are what runs quickly under the sanitizers, each as one CTest test there.
+function(rubato_register_tests)
+  add_custom_target(rubato_torch_free_tests)
+  get_property(programs GLOBAL PROPERTY RUBATO_TEST_PROGRAMS)
+  foreach(program IN LISTS programs)
+    get_target_property(labels ${program} RUBATO_TEST_LABELS)
+    rubato_links(${program} rubato::torch with_torch)
+    rubato_links(${program} rubato::mpi with_mpi)
+    if(NOT with_torch AND NOT with_mpi)
+      list(APPEND labels torch_free)
+      add_dependencies(rubato_torch_free_tests ${program})
+    endif()
+    if(RUBATO_SANITIZE)
+      add_test(NAME ${program} COMMAND ${program})
+      set_tests_properties(${program} PROPERTIES LABELS "${labels}" TIMEOUT 600)
+    else()
+      # A list goes through the generated script as one bracketed argument only where its separator is escaped.
+      string(REPLACE ";" "\\;" escaped_labels "${labels}")
+      gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${escaped_labels}" TIMEOUT 300)
+    endif()
+  endforeach()
 endfunction()

@@ -1,0 +1,106 @@
+"""The scripts as a person meets them: syntax, --help, mistakes; and the runner's counting."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPTS = ["launch/setup", "launch/build", "launch/up", "tests/run", ".ci/run"]
+
+
+def run(*command):
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_is_executable_and_parses(script):
+    assert os.access(ROOT / script, os.X_OK)
+    result = run("bash", "-n", script)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_names_the_script_and_succeeds(script):
+    result = run(ROOT / script, "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"usage: {script}")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_unknown_option_is_refused_by_name(script):
+    result = run(ROOT / script, "--no-such-option")
+    assert result.returncode != 0
+    assert "--no-such-option" in result.stderr
+
+
+def test_build_for_cuda_says_it_is_not_supported():
+    result = run(ROOT / "launch/build", "--cuda")
+    assert result.returncode == 2
+    assert "not supported" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["--tp", "0"], "--tp"),
+        (["--replicas", "many"], "--replicas"),
+        (["--port", "65536"], "--port"),
+        (["--model"], "--model"),
+        (["--model", "/no/such/folder"], "/no/such/folder"),
+        (["--config", "/no/such/file"], "/no/such/file"),
+    ],
+)
+def test_up_refuses_a_bad_value_before_it_installs_anything(arguments, named):
+    result = run(ROOT / "launch/up", *arguments)
+    assert result.returncode == 2
+    assert named in result.stderr
+    assert "setup:" not in result.stdout
+
+
+def write_reports(folder):
+    (folder / "ctest.xml").write_text(
+        """<testsuite>
+        <testcase name="A.Passes" status="run"><system-out/></testcase>
+        <testcase name="A.Fails" status="fail"><failure message="no"/><system-out/></testcase>
+        <testcase name="A.NotBuilt" status="notrun"><skipped message="Unable to find executable"/></testcase>
+        <testcase name="A.Skips" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/>
+        <system-out>a_test.cpp:3: Skipped
+no GPU here
+
+[  SKIPPED ] A.Skips (0 ms)</system-out></testcase>
+        <testcase name="python" status="fail"><failure message="no"/><system-out/></testcase>
+        </testsuite>"""
+    )
+    (folder / "python.xml").write_text(
+        """<testsuites><testsuite><testcase name="one"/><testcase name="two"/>
+        <testcase name="three"><failure message="no"/></testcase>
+        <testcase name="four"><skipped message="no browser"/></testcase></testsuite></testsuites>"""
+    )
+
+
+def summarize(folder, status):
+    return run(sys.executable, "tests/summary.py", str(folder), str(status))
+
+
+def test_summary_counts_gtest_and_pytest_cases_and_gives_reasons(tmp_path):
+    write_reports(tmp_path)
+    result = summarize(tmp_path, 8)
+    assert result.returncode == 8
+    assert result.stdout.splitlines()[-1] == "3 passed, 3 failed, 2 skipped"
+    assert "skipped (no GPU here): A.Skips" in result.stdout
+    assert "skipped (no browser): python: four" in result.stdout
+    assert "failed: A.NotBuilt" in result.stdout
+
+
+def test_summary_never_turns_a_counted_failure_into_success(tmp_path):
+    write_reports(tmp_path)
+    assert summarize(tmp_path, 0).returncode == 1
+
+
+def test_summary_without_a_report_fails(tmp_path):
+    assert summarize(tmp_path, 0).returncode == 1
