@@ -82,9 +82,12 @@ function(rubato_register_tests)
       add_test(NAME ${program} COMMAND ${program})
       set_tests_properties(${program} PROPERTIES LABELS "${labels}" TIMEOUT 600)
     else()
-      # A list goes through the generated script as one bracketed argument only where its separator is escaped.
-      string(REPLACE ";" "\\;" escaped_labels "${labels}")
-      gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${escaped_labels}" TIMEOUT 300)
+      gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+      # gtest_discover_tests takes one label only; a list is set afterwards, when CTest reads what was discovered.
+      set(script "${CMAKE_CURRENT_BINARY_DIR}/${program}_labels.cmake")
+      file(CONFIGURE OUTPUT "${script}" @ONLY CONTENT
+        "if(@program@_TESTS)\n  set_tests_properties(\${@program@_TESTS} PROPERTIES LABELS \"@labels@\")\nendif()\n")
+      set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${script}")
     endif()
   endforeach()
 endfunction()

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/policy.h"
+#include "runtime/base/error.h"
+#include "runtime/base/log.h"
+#include "runtime/decoding/params.h"
+
+namespace rubato {
+
+/// The HTTP server on rank 0.
+struct ServerSection {
+  std::string bind = "127.0.0.1";
+  int port = 8000;  ///< 0: any free one
+  int threads = 1;
+  std::int64_t max_body_bytes = 4 << 20;
+  int max_header_bytes = 16 << 10;
+  int max_header_fields = 100;
+  int max_json_depth = 64;
+  int max_connections = 1024;
+  int max_request_tokens = 16384;  ///< n x max_tokens of one request
+  int request_timeout_s = 30;      ///< for a request to arrive in full
+  int idle_timeout_s = 75;         ///< between two requests of a connection
+  int drain_timeout_s = 60;        ///< for running requests to finish after SIGTERM
+
+  bool operator==(const ServerSection&) const = default;
+};
+
+struct ModelSection {
+  std::string path = "models/llada-tiny";
+  std::string name;  ///< in /v1/models; empty: the folder's name
+  std::string dtype = "auto";
+  std::string chat_template = "auto";
+
+  bool operator==(const ModelSection&) const = default;
+};
+
+struct EngineSection {
+  int tp = 0;  ///< ranks that share the model; 0: all ranks of the job
+  int replicas = 1;
+  std::string device = "auto";
+  std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
+  int max_sequences = 64;             ///< running at once
+  int max_queued = 256;               ///< waiting for a place; one more is refused
+  int threads = 0;                    ///< a rank's CPU threads; 0: its share of the cores
+  int watchdog_s = 30;                ///< how long a rank waits for another before the job ends
+
+  bool operator==(const EngineSection&) const = default;
+};
+
+/// What a request's `diffusion` object overrides.
+struct DecodingSection {
+  std::string policy = "elastic";
+  double threshold = 0.9;
+  int window = 16;
+  double gamma = 0.9;
+  std::string drift = "heads";
+  int track = 1;
+  int refresh_every = 8;
+  int block_length = 32;
+
+  bool operator==(const DecodingSection&) const = default;
+};
+
+struct LogSection {
+  std::string level = "info";
+
+  bool operator==(const LogSection&) const = default;
+};
+
+/// Everything that can be configured, with its defaults; launch/rubato.toml documents each key.
+/// Built once at start, const afterwards.
+struct Config {
+  ServerSection server;
+  ModelSection model;
+  EngineSection engine;
+  DecodingSection decoding;
+  LogSection log;
+
+  bool operator==(const Config&) const = default;
+};
+
+/// A value given outside the file: a dotted key and what is to be read as its value.
+struct ConfigOverride {
+  std::string key;
+  std::string value;
+};
+
+/// The defaults, overridden by the TOML file (none if empty), overridden by `overrides` in order.
+/// Errors name the key, the value found and what is allowed, and the file with its line.
+Result<Config> load_config(const std::filesystem::path& file,
+                           const std::vector<ConfigOverride>& overrides);
+
+/// Splits "section.key=value".
+Result<ConfigOverride> parse_override(std::string_view text);
+
+/// One TOML line a section, every key with its value: what is logged at start.
+std::vector<std::string> describe(const Config& config);
+
+/// The decoding defaults as the engine's own structs; of a validated configuration.
+PolicyParams policy_params(const DecodingSection& decoding);
+CommitParams commit_params(const DecodingSection& decoding);
+LogLevel log_level(const LogSection& log);
+
+}  // namespace rubato
