@@ -25,6 +25,14 @@ target_include_directories(rubato_torch SYSTEM INTERFACE "${RUBATO_TORCH_DIR}/in
 target_compile_definitions(rubato_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(rubato_torch INTERFACE
   "${RUBATO_TORCH_DIR}/lib/libtorch_cpu.so" "${RUBATO_TORCH_DIR}/lib/libc10.so" Threads::Threads)
+# at::parallel_for is a template over OpenMP, and serial in code compiled without it. The runtime is the wheel's own copy:
+# two in one process would each start a thread pool. (Thread sanitizer does not understand libgomp's barriers.)
+file(GLOB torch_gomp "${RUBATO_TORCH_DIR}/lib/libgomp*.so*" "${site_packages}/torch.libs/libgomp*.so*")
+if(torch_gomp AND NOT RUBATO_SANITIZE MATCHES "thread")
+  list(GET torch_gomp 0 torch_gomp)
+  target_compile_options(rubato_torch INTERFACE -fopenmp)
+  target_link_libraries(rubato_torch INTERFACE "${torch_gomp}")
+endif()
 target_link_options(rubato_torch INTERFACE
   "LINKER:-rpath,${RUBATO_TORCH_DIR}/lib" "LINKER:-rpath-link,${site_packages}/nvidia/cu13/lib")
 

@@ -19,13 +19,15 @@ class Communicator {
   virtual int size() const = 0;
 
   /// t := the sum over ranks, float32, the same bits on every rank: a balanced binary tree in rank
-  /// order
-  /// ((r0 + r1) + (r2 + r3)) whatever the size and the timing, so that a sum split over ranks can
-  /// continue a tree that each rank began.
+  /// order ((r0 + r1) + (r2 + r3)) whatever the size and the timing, so that a sum split over ranks
+  /// can continue a tree that each rank began.
   virtual void all_reduce_sum(at::Tensor& t) = 0;
 
   /// all[r] := rank r's `mine`; all: [size, ...mine.shape], any type.
   virtual void all_gather(const at::Tensor& mine, at::Tensor& all) = 0;
+
+  /// t := rank `root`'s t, any type.
+  virtual void broadcast(at::Tensor& t, int root) = 0;
 };
 
 /// A group of one: nothing to exchange.
@@ -35,6 +37,7 @@ class SingleCommunicator final : public Communicator {
   int size() const override { return 1; }
   void all_reduce_sum(at::Tensor&) override {}
   void all_gather(const at::Tensor& mine, at::Tensor& all) override;
+  void broadcast(at::Tensor&, int) override {}
 };
 
 namespace detail {

@@ -1,5 +1,6 @@
 #include "parallel/control_channel.h"
 
+#include "runtime/base/check.h"
 #include "runtime/base/concat.h"
 
 namespace rubato::detail {
@@ -10,6 +11,13 @@ FrameHeader header_of(const Frame& frame) {
   header.step = frame.step;
   header.payload_size = frame.payload.size();
   return header;
+}
+
+void check_sendable(const Frame& frame) {
+  RUBATO_CHECK(frame.payload.size() <= kMostPayloadBytes,
+               "a control message of ",
+               frame.payload.size(),
+               " bytes");
 }
 
 Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank) {

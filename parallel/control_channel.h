@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <type_traits>
 #include <vector>
 
 #include "runtime/base/error.h"
@@ -22,6 +22,9 @@ struct FrameHeader {
   std::uint64_t step = 0;
   std::uint64_t payload_size = 0;  ///< bytes
 };
+static_assert(sizeof(FrameHeader) == 24 && std::has_unique_object_representations_v<FrameHeader>);
+static_assert(std::endian::native == std::endian::little,
+              "wire messages are little-endian copies of memory");
 
 /// A control message: what the coordinator tells the other ranks, from host memory.
 struct Frame {
@@ -61,6 +64,9 @@ inline constexpr std::size_t kFirstFrameBytes = 4096;
 inline constexpr std::uint64_t kMostPayloadBytes = std::uint64_t{1} << 30;
 
 FrameHeader header_of(const Frame& frame);
+
+/// A payload above `kMostPayloadBytes` is this program's mistake and ends the process.
+void check_sendable(const Frame& frame);
 
 /// Checks a received header; the error says what was expected and what was found.
 Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank);

@@ -7,15 +7,17 @@
 
 namespace rubato {
 
-void end_for_missed_deadline(int rank, std::string_view operation, std::chrono::seconds deadline) {
+void end_for_missed_deadline(int rank,
+                             std::string_view operation,
+                             std::chrono::milliseconds deadline) {
   log_error(concat("rank ",
                    rank,
                    " waited ",
-                   deadline.count(),
+                   static_cast<double>(deadline.count()) / 1000,
                    " s in ",
                    operation,
                    ": another rank is gone or stuck; ending the job"));
-  std::_Exit(70);
+  std::_Exit(kMissedDeadlineStatus);
 }
 
 }  // namespace rubato

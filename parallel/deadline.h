@@ -8,9 +8,13 @@ namespace rubato {
 /// How long a rank waits for the others inside a step before it takes them for dead.
 inline constexpr std::chrono::seconds kDefaultCollectiveDeadline{30};
 
-/// Says who waited for what in vain and ends the process, and with it the job.
+/// Exit status of a rank that gave the others up.
+inline constexpr int kMissedDeadlineStatus = 70;
+
+/// Says who waited for what in vain and ends the process with `kMissedDeadlineStatus`, and with it
+/// the job: nothing can be computed without the missing rank. Any thread.
 [[noreturn]] void end_for_missed_deadline(int rank,
                                           std::string_view operation,
-                                          std::chrono::seconds deadline);
+                                          std::chrono::milliseconds deadline);
 
 }  // namespace rubato

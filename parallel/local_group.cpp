@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "parallel/deadline.h"
 #include "runtime/base/check.h"
 
 namespace rubato {
@@ -18,22 +17,30 @@ class LocalGroup::LocalCommunicator final : public Communicator {
   void all_reduce_sum(at::Tensor& t) override {
     const std::int64_t count = t.numel();
     gathered_.resize(count * size());
-    gather(t.data_ptr<float>(), count * sizeof(float), gathered_.data());
+    gather(t.data_ptr<float>(), count * sizeof(float), gathered_.data(), "an all-reduce");
     detail::tree_sum(gathered_.data(), size(), count, t.data_ptr<float>(), count);
   }
 
   void all_gather(const at::Tensor& mine, at::Tensor& all) override {
     RUBATO_CHECK(all.nbytes() == mine.nbytes() * size());
-    gather(mine.data_ptr(), mine.nbytes(), all.data_ptr());
+    gather(mine.data_ptr(), mine.nbytes(), all.data_ptr(), "an all-gather");
+  }
+
+  void broadcast(at::Tensor& t, int root) override {
+    RUBATO_CHECK(root >= 0 && root < size(), "root ", root, " of ", size());
+    group_.shared_[rank_] = t.data_ptr();
+    group_.arrive_and_wait(rank_, "a broadcast");
+    if (rank_ != root) std::memcpy(t.data_ptr(), group_.shared_[root], t.nbytes());
+    group_.arrive_and_wait(rank_, "a broadcast");
   }
 
  private:
-  void gather(const void* mine, std::size_t bytes, void* all) {
+  void gather(const void* mine, std::size_t bytes, void* all, std::string_view operation) {
     group_.shared_[rank_] = mine;
-    group_.arrive_and_wait(rank_);
+    group_.arrive_and_wait(rank_, operation);
     for (int r = 0; r < size(); ++r)
       std::memcpy(static_cast<std::byte*>(all) + r * bytes, group_.shared_[r], bytes);
-    group_.arrive_and_wait(rank_);
+    group_.arrive_and_wait(rank_, operation);
   }
 
   LocalGroup& group_;
@@ -46,6 +53,7 @@ class LocalGroup::LocalControlChannel final : public ControlChannel {
   LocalControlChannel(LocalGroup& group, int rank) : group_(group), rank_(rank) {}
 
   void send(const Frame& frame) override {
+    detail::check_sendable(frame);
     {
       const std::lock_guard lock(group_.mutex_);
       for (int r = 1; r < group_.size_; ++r) group_.mailboxes_[r].push_back(frame);
@@ -59,8 +67,8 @@ class LocalGroup::LocalControlChannel final : public ControlChannel {
     const auto has_mail = [&mailbox] { return !mailbox.empty(); };
     if (while_idle) {
       group_.changed_.wait(lock, has_mail);
-    } else if (!group_.changed_.wait_for(lock, kDefaultCollectiveDeadline, has_mail)) {
-      end_for_missed_deadline(rank_, "receiving a decision", kDefaultCollectiveDeadline);
+    } else if (!group_.changed_.wait_for(lock, group_.deadline_, has_mail)) {
+      end_for_missed_deadline(rank_, "receiving a control message", group_.deadline_);
     }
     Frame frame = std::move(mailbox.front());
     mailbox.pop_front();
@@ -74,7 +82,8 @@ class LocalGroup::LocalControlChannel final : public ControlChannel {
   const int rank_;
 };
 
-LocalGroup::LocalGroup(int size) : size_(size), shared_(size), mailboxes_(size) {}
+LocalGroup::LocalGroup(int size, std::chrono::milliseconds deadline)
+    : size_(size), deadline_(deadline), shared_(size), mailboxes_(size) {}
 LocalGroup::~LocalGroup() = default;
 
 std::unique_ptr<Communicator> LocalGroup::communicator(int rank) {
@@ -85,7 +94,7 @@ std::unique_ptr<ControlChannel> LocalGroup::control_channel(int rank) {
   return std::make_unique<LocalControlChannel>(*this, rank);
 }
 
-void LocalGroup::arrive_and_wait(int rank) {
+void LocalGroup::arrive_and_wait(int rank, std::string_view operation) {
   std::unique_lock lock(mutex_);
   const std::uint64_t generation = generation_;
   if (++arrived_ == size_) {
@@ -94,10 +103,8 @@ void LocalGroup::arrive_and_wait(int rank) {
     changed_.notify_all();
     return;
   }
-  if (!changed_.wait_for(
-          lock, kDefaultCollectiveDeadline, [&] { return generation_ != generation; })) {
-    end_for_missed_deadline(rank, "a collective", kDefaultCollectiveDeadline);
-  }
+  if (!changed_.wait_for(lock, deadline_, [&] { return generation_ != generation; }))
+    end_for_missed_deadline(rank, operation, deadline_);
 }
 
 }  // namespace rubato

@@ -1,24 +1,30 @@
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "parallel/communicator.h"
 #include "parallel/control_channel.h"
+#include "parallel/deadline.h"
 
 namespace rubato {
 
 /// A tensor-parallel group whose ranks are threads of this process, for tests: the same interfaces
-/// and the same bits as the MPI back end. Outlives its communicators and channels.
+/// and the same bits as the MPI back end. Outlives its communicators and channels, each of which
+/// belongs to its rank's thread; making them may be left to any thread. A rank that does not come
+/// within `deadline` ends the process.
 class LocalGroup {
  public:
-  explicit LocalGroup(int size);
+  explicit LocalGroup(int size, std::chrono::milliseconds deadline = kDefaultCollectiveDeadline);
   ~LocalGroup();
+  LocalGroup(const LocalGroup&) = delete;
+  LocalGroup& operator=(const LocalGroup&) = delete;
 
   std::unique_ptr<Communicator> communicator(int rank);
   std::unique_ptr<ControlChannel> control_channel(int rank);
@@ -27,10 +33,11 @@ class LocalGroup {
   class LocalCommunicator;
   class LocalControlChannel;
 
-  /// Waits until every rank has arrived; ends the process when one does not come.
-  void arrive_and_wait(int rank);
+  /// Waits until every rank has arrived.
+  void arrive_and_wait(int rank, std::string_view operation);
 
   const int size_;
+  const std::chrono::milliseconds deadline_;
   std::mutex mutex_;
   std::condition_variable changed_;
   int arrived_ = 0;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <mpi.h>
-
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,8 +11,10 @@
 
 namespace rubato {
 
-/// Owns MPI for the life of the process; all MPI calls are made by the thread that made it, one at
-/// a time. Also asks the kernel to end this process when mpirun dies, so that no orphan is left.
+/// Owns MPI for the life of the process. All MPI calls are made by one thread at a time
+/// (MPI_THREAD_SERIALIZED): the main thread until the engine starts, then the engine's. Under
+/// mpirun it also asks the kernel to end this process when mpirun dies, so that no orphan is left.
+/// Outlives every communicator and channel.
 class MpiSession {
  public:
   MpiSession(int* argc, char*** argv);
@@ -38,13 +38,15 @@ Result<Mesh> make_mesh(int tp);
 
 /// All ranks of the world compare `value` and this rank's `failure` (empty: none). Every rank gets
 /// the same answer: an error that names the first rank that failed, or the first whose value
-/// differs from rank 0's.
+/// differs from rank 0's, with both values (cut to 2000 bytes; compared whole). Waits as long as a
+/// rank takes to come, with next to no CPU.
 Status agree(const std::string& what, const std::string& value, const std::string& failure);
 
-/// Collectives over MPI in host memory, on a duplicate of the world's communicator.
-std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::seconds deadline);
+/// Collectives over MPI in host memory, on a duplicate of the world's communicator. A collective
+/// that does not complete within `deadline` ends the job (deadline.h), naming rank and collective.
+std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::milliseconds deadline);
 
 /// Control frames over MPI, on another duplicate, so that they never mix with the tensors.
-std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::seconds deadline);
+std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::milliseconds deadline);
 
 }  // namespace rubato

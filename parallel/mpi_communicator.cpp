@@ -20,7 +20,7 @@ int checked_count(std::int64_t count) {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(std::chrono::seconds deadline) : deadline_(deadline) {}
+  explicit MpiCommunicator(std::chrono::milliseconds deadline) : deadline_(deadline) {}
 
   int rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
@@ -28,6 +28,7 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum(at::Tensor& t) override {
     float* data = t.data_ptr<float>();
     const std::int64_t count = t.numel();
+    ++num_collectives_;
     if (size() == 1 || count == 0) return;
     if (count <= kSmallSum) {
       sum_everywhere(data, count);
@@ -38,20 +39,36 @@ class MpiCommunicator final : public Communicator {
 
   void all_gather(const at::Tensor& mine, at::Tensor& all) override {
     RUBATO_CHECK(all.nbytes() == mine.nbytes() * size());
-    gather(mine.data_ptr(), mine.nbytes(), all.data_ptr());
+    ++num_collectives_;
+    gather(mine.data_ptr(), mine.nbytes(), all.data_ptr(), "all-gather, collective");
+  }
+
+  void broadcast(at::Tensor& t, int root) override {
+    RUBATO_CHECK(root >= 0 && root < size(), "root ", root, " of ", size());
+    ++num_collectives_;
+    MPI_Request request = MPI_REQUEST_NULL;
+    const int count = checked_count(static_cast<std::int64_t>(t.nbytes()));
+    RUBATO_MPI(MPI_Ibcast(t.data_ptr(), count, MPI_BYTE, root, comm_.get(), &request));
+    wait(request, "broadcast, collective");
   }
 
  private:
-  void gather(const void* mine, std::size_t bytes, void* all) {
+  static constexpr const char* kSum = "all-reduce, collective";
+
+  void wait(MPI_Request& request, const char* name) {
+    detail::wait_for(request, {name, num_collectives_}, deadline_);
+  }
+
+  void gather(const void* mine, std::size_t bytes, void* all, const char* name) {
     MPI_Request request = MPI_REQUEST_NULL;
     const int count = checked_count(static_cast<std::int64_t>(bytes));
     RUBATO_MPI(MPI_Iallgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm_.get(), &request));
-    detail::wait_for(request, "an all-gather", deadline_);
+    wait(request, name);
   }
 
   void sum_everywhere(float* data, std::int64_t count) {
     parts_.resize(count * size());
-    gather(data, count * sizeof(float), parts_.data());
+    gather(data, count * sizeof(float), parts_.data(), kSum);
     detail::tree_sum(parts_.data(), size(), count, data, count);
   }
 
@@ -64,21 +81,22 @@ class MpiCommunicator final : public Communicator {
     const int n = checked_count(share);
     RUBATO_MPI(MPI_Ialltoall(
         padded_.data(), n, MPI_FLOAT, parts_.data(), n, MPI_FLOAT, comm_.get(), &request));
-    detail::wait_for(request, "an all-reduce", deadline_);
+    wait(request, kSum);
     summed_.resize(share);
     detail::tree_sum(parts_.data(), size(), share, summed_.data(), share);
-    gather(summed_.data(), share * sizeof(float), padded_.data());
+    gather(summed_.data(), share * sizeof(float), padded_.data(), kSum);
     std::copy_n(padded_.data(), count, data);
   }
 
   detail::OwnedComm comm_;
-  const std::chrono::seconds deadline_;
+  const std::chrono::milliseconds deadline_;
+  std::uint64_t num_collectives_ = 0;
   std::vector<float> parts_, padded_, summed_;  // scratch, grows to the largest message
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::seconds deadline) {
+std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::milliseconds deadline) {
   return std::make_unique<MpiCommunicator>(deadline);
 }
 

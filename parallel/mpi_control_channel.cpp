@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "parallel/mpi.h"
@@ -9,21 +10,23 @@ namespace {
 
 class MpiControlChannel final : public ControlChannel {
  public:
-  explicit MpiControlChannel(std::chrono::seconds deadline) : deadline_(deadline) {}
+  explicit MpiControlChannel(std::chrono::milliseconds deadline) : deadline_(deadline) {}
 
   void send(const Frame& frame) override {
+    detail::check_sendable(frame);
     const FrameHeader header = detail::header_of(frame);
     std::memcpy(first_.data(), &header, sizeof header);
     const std::size_t inlined = std::min(frame.payload.size(), kInlineBytes);
     std::copy_n(frame.payload.begin(), inlined, first_.begin() + sizeof header);
-    broadcast(first_.data(), first_.size(), deadline_);
+    broadcast(first_.data(), first_.size(), frame.step, deadline_);
     if (inlined == frame.payload.size()) return;
     rest_.assign(frame.payload.begin() + static_cast<std::ptrdiff_t>(inlined), frame.payload.end());
-    broadcast(rest_.data(), rest_.size(), deadline_);
+    broadcast(rest_.data(), rest_.size(), frame.step, deadline_);
   }
 
   Result<Frame> receive(std::uint64_t step, bool while_idle) override {
-    broadcast(first_.data(), first_.size(), while_idle ? std::chrono::seconds(0) : deadline_);
+    const auto patience = while_idle ? std::chrono::milliseconds(0) : deadline_;
+    broadcast(first_.data(), first_.size(), step, patience);
     FrameHeader header;
     std::memcpy(&header, first_.data(), sizeof header);
     if (Status status = detail::check_header(header, step, comm_.rank()); !status)
@@ -32,7 +35,7 @@ class MpiControlChannel final : public ControlChannel {
     const std::size_t inlined = std::min<std::size_t>(header.payload_size, kInlineBytes);
     std::copy_n(first_.begin() + sizeof header, inlined, frame.payload.begin());
     if (inlined < frame.payload.size()) {
-      broadcast(frame.payload.data() + inlined, frame.payload.size() - inlined, deadline_);
+      broadcast(frame.payload.data() + inlined, frame.payload.size() - inlined, step, deadline_);
     }
     return frame;
   }
@@ -40,21 +43,24 @@ class MpiControlChannel final : public ControlChannel {
  private:
   static constexpr std::size_t kInlineBytes = detail::kFirstFrameBytes - sizeof(FrameHeader);
 
-  void broadcast(std::byte* data, std::size_t bytes, std::chrono::seconds deadline) {
+  void broadcast(std::byte* data,
+                 std::size_t bytes,
+                 std::uint64_t step,
+                 std::chrono::milliseconds deadline) {
     MPI_Request request = MPI_REQUEST_NULL;
     RUBATO_MPI(MPI_Ibcast(data, static_cast<int>(bytes), MPI_BYTE, 0, comm_.get(), &request));
-    detail::wait_for(request, "a control broadcast", deadline);
+    detail::wait_for(request, {"control message of step", step}, deadline);
   }
 
   detail::OwnedComm comm_;
-  const std::chrono::seconds deadline_;
+  const std::chrono::milliseconds deadline_;
   std::array<std::byte, detail::kFirstFrameBytes> first_{};
   std::vector<std::byte> rest_;
 };
 
 }  // namespace
 
-std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::seconds deadline) {
+std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::milliseconds deadline) {
   return std::make_unique<MpiControlChannel>(deadline);
 }
 

@@ -3,16 +3,24 @@
 #include <mpi.h>
 
 #include <chrono>
+#include <cstdint>
 
 namespace rubato::detail {
 
-/// Ends the job when an MPI call failed, naming the call and the place.
+/// Ends the job when an MPI call failed, naming the call, the rank and the place.
 void check_mpi(int code, const char* call, const char* file, int line);
 
+/// What a rank waits for, for the message when it waits in vain. `number` counts the operations of
+/// its kind on this rank (or is the step, for control messages): ranks out of step show in it.
+struct Operation {
+  const char* name;
+  std::uint64_t number;
+};
+
 /// Waits for `request`: spins briefly (collectives of a busy step take microseconds), then yields,
-/// then sleeps up to 200 µs at a time. Past the deadline (0: none) it ends the job naming
-/// `operation`.
-void wait_for(MPI_Request& request, const char* operation, std::chrono::seconds deadline);
+/// then sleeps in growing naps (200 µs at most; 1 ms once nothing has come for a second). Past the
+/// deadline (0: none) it ends the job naming the operation.
+void wait_for(MPI_Request& request, Operation operation, std::chrono::milliseconds deadline);
 
 /// A duplicate of MPI_COMM_WORLD, freed with its owner.
 class OwnedComm {

@@ -1,72 +1,68 @@
-#include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
-#include <thread>
+#include <cstring>
 #include <vector>
 
-#include "parallel/deadline.h"
 #include "parallel/mpi.h"
 #include "parallel/mpi_internal.h"
+#include "runtime/base/check.h"
 #include "runtime/base/concat.h"
-#include "runtime/base/log.h"
 
 namespace rubato {
-namespace detail {
+namespace {
 
-void check_mpi(int code, const char* call, const char* file, int line) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  log_error(concat(call, " failed at ", file, ":", line, ": ", text));
-  std::_Exit(71);
+/// mpirun killed by SIGKILL would leave its ranks behind: let the kernel end them with it. A rank
+/// that mpirun did not start has some shell as its parent and must outlive it.
+void end_with_mpirun() {
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-void wait_for(MPI_Request& request, const char* operation, std::chrono::seconds deadline) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::microseconds kSpin{50}, kYield{2000}, kLongestNap{200};
-  const auto start = Clock::now();
-  auto nap = std::chrono::microseconds(10);
-  for (int done = 0;;) {
-    RUBATO_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-    if (done) return;
-    const auto waited = Clock::now() - start;
-    if (deadline.count() > 0 && waited > deadline) {
-      int rank = 0;
-      MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-      end_for_missed_deadline(rank, operation, deadline);
-    }
-    if (waited < kSpin) continue;
-    if (waited < kYield) {
-      sched_yield();
-    } else {
-      std::this_thread::sleep_for(nap);
-      nap = std::min<std::chrono::microseconds>(nap * 2, kLongestNap);
-    }
-  }
+constexpr std::size_t kMostTextBytes = 2000;
+
+/// A rank's word in `agree`: its text, cut, and what tells apart the texts that were cut.
+struct Statement {
+  std::uint64_t size = 0;
+  std::uint64_t digest = 0;
+  std::array<char, kMostTextBytes> text{};
+
+  std::string shown() const { return {text.data(), std::min<std::size_t>(size, text.size())}; }
+};
+static_assert(std::is_trivially_copyable_v<Statement>);
+
+std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
 }
 
-OwnedComm::OwnedComm() {
-  RUBATO_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm_));
-  RUBATO_MPI(MPI_Comm_rank(comm_, &rank_));
-  RUBATO_MPI(MPI_Comm_size(comm_, &size_));
+/// Every rank's statement. Waits without a deadline: a peer may still be loading; one that died
+/// ends the job by itself.
+std::vector<Statement> gather_statements(std::string_view text) {
+  int size = 1;
+  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
+  Statement mine{text.size(), fnv1a(text), {}};
+  text.copy(mine.text.data(), mine.text.size());
+  std::vector<Statement> all(size);
+  constexpr int kBytes = sizeof(Statement);
+  MPI_Request request = MPI_REQUEST_NULL;
+  RUBATO_MPI(MPI_Iallgather(
+      &mine, kBytes, MPI_BYTE, all.data(), kBytes, MPI_BYTE, MPI_COMM_WORLD, &request));
+  detail::wait_for(request, {"agreement", 0}, std::chrono::milliseconds(0));
+  return all;
 }
 
-OwnedComm::~OwnedComm() {
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  if (!finalized) MPI_Comm_free(&comm_);
-}
-
-}  // namespace detail
+}  // namespace
 
 MpiSession::MpiSession(int* argc, char*** argv) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  int provided = 0;
+  end_with_mpirun();
+  int provided = MPI_THREAD_SINGLE;
   RUBATO_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided));
+  RUBATO_CHECK(provided >= MPI_THREAD_SERIALIZED, "this MPI library allows only one thread");
   RUBATO_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
 }
 
@@ -97,41 +93,24 @@ Result<Mesh> make_mesh(int tp) {
   return mesh;
 }
 
-namespace {
-
-/// Every rank's text, cut to a bounded length.
-std::vector<std::string> gather_texts(const std::string& mine) {
-  constexpr std::size_t kMostBytes = 2048;
-  int size = 1;
-  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
-  std::vector<char> one(kMostBytes, 0), all(kMostBytes * size);
-  mine.copy(one.data(), kMostBytes - 1);
-  RUBATO_MPI(MPI_Allgather(
-      one.data(), kMostBytes, MPI_CHAR, all.data(), kMostBytes, MPI_CHAR, MPI_COMM_WORLD));
-  std::vector<std::string> texts;
-  for (int r = 0; r < size; ++r) texts.emplace_back(all.data() + r * kMostBytes);
-  return texts;
-}
-
-}  // namespace
-
 Status agree(const std::string& what, const std::string& value, const std::string& failure) {
-  const std::vector<std::string> failures = gather_texts(failure), values = gather_texts(value);
+  const std::vector<Statement> failures = gather_statements(failure);
+  const std::vector<Statement> values = gather_statements(value);
   for (std::size_t r = 0; r < failures.size(); ++r) {
-    if (!failures[r].empty())
-      return Error{Code::kUnavailable, concat("rank ", r, ": ", failures[r])};
+    if (failures[r].size > 0)
+      return Error{Code::kUnavailable, concat("rank ", r, ": ", failures[r].shown())};
   }
   for (std::size_t r = 1; r < values.size(); ++r) {
-    if (values[r] == values[0]) continue;
+    if (values[r].size == values[0].size && values[r].digest == values[0].digest) continue;
     return Error{Code::kInternal,
                  concat("ranks disagree on ",
                         what,
                         ": rank 0 has '",
-                        values[0],
+                        values[0].shown(),
                         "', rank ",
                         r,
                         " has '",
-                        values[r],
+                        values[r].shown(),
                         "'")};
   }
   return {};

@@ -1,0 +1,47 @@
+// Two ranks, one of which stops taking part: the other must end the job with a message.
+#include <ATen/Functions.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "parallel/mpi.h"
+
+namespace rubato {
+namespace {
+
+constexpr std::chrono::milliseconds kDeadline{300};
+
+[[noreturn]] void hang() {
+  while (true) pause();
+}
+
+void miss_a_collective(int rank) {
+  const auto communicator = make_mpi_communicator(kDeadline);
+  at::Tensor t = at::ones({8});
+  communicator->all_reduce_sum(t);
+  if (rank == 1) hang();
+  communicator->all_reduce_sum(t);
+}
+
+void miss_a_control_message(int rank) {
+  const auto channel = make_mpi_control_channel(kDeadline);
+  if (rank == 0) {
+    channel->send({.kind = 1, .step = 5, .payload = {}});
+    hang();
+  }
+  (void)channel->receive(5, false);
+  (void)channel->receive(6, false);
+}
+
+}  // namespace
+}  // namespace rubato
+
+int main(int argc, char** argv) {
+  rubato::MpiSession session(&argc, &argv);
+  const int rank = rubato::make_mesh(2).value().tp_rank;
+  if (argc > 1 && std::string_view(argv[1]) == "collective") {
+    rubato::miss_a_collective(rank);
+  } else {
+    rubato::miss_a_control_message(rank);
+  }
+}

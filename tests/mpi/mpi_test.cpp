@@ -1,0 +1,103 @@
+// Run by mpirun; every rank runs every test, in the same order.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "parallel/deadline.h"
+#include "parallel/mpi.h"
+#include "tests/parallel/collective_checks.h"
+
+namespace rubato {
+namespace {
+
+using testing::HasSubstr;
+
+Mesh world() {
+  return make_mesh(0).value();
+}
+
+TEST(MpiCommunicator, SumsInABalancedTreeOverRanksAtAnySize) {
+  const auto communicator = make_mpi_communicator(kDefaultCollectiveDeadline);
+  // Around the size from which the ranks share the additions, and sizes that do not divide.
+  for (const std::int64_t count : {1, 257, 16384, 16385, 16387, 100'003})
+    test::expect_tree_sum(*communicator, count);
+  test::expect_sum_independent_of_size(*communicator);
+}
+
+TEST(MpiCommunicator, GathersInRankOrder) {
+  test::expect_gather(*make_mpi_communicator(kDefaultCollectiveDeadline));
+}
+
+TEST(MpiCommunicator, BroadcastsFromAnyRank) {
+  test::expect_broadcast(*make_mpi_communicator(kDefaultCollectiveDeadline));
+}
+
+TEST(MpiControlChannel, CarriesFramesOfAnySizeInOrder) {
+  const auto channel = make_mpi_control_channel(kDefaultCollectiveDeadline);
+  test::expect_frames_arrive(*channel, world().tp_rank);
+}
+
+TEST(MpiControlChannel, RefusesAFrameOfAnotherStep) {
+  const auto channel = make_mpi_control_channel(kDefaultCollectiveDeadline);
+  test::expect_wrong_step_is_refused(*channel, world().tp_rank);
+}
+
+TEST(Mesh, CountsTheRanks) {
+  const Mesh mesh = world();
+  EXPECT_EQ(mesh.tp_size, mesh.world_size);
+  EXPECT_EQ(mesh.tp_rank, mesh.world_rank);
+  EXPECT_EQ(mesh.local_size, mesh.world_size);  // all on this machine
+  EXPECT_TRUE(make_mesh(mesh.world_size).ok());
+}
+
+TEST(Mesh, OfAnotherSizeIsAnErrorThatSaysHowToStartIt) {
+  const Result<Mesh> mesh = make_mesh(16);
+  ASSERT_FALSE(mesh.ok());
+  EXPECT_EQ(mesh.error().code, Code::kInvalidArgument);
+  EXPECT_THAT(mesh.error().message, HasSubstr("engine.tp is 16"));
+  EXPECT_THAT(mesh.error().message, HasSubstr(std::to_string(world().world_size) + " ranks run"));
+  EXPECT_THAT(mesh.error().message, HasSubstr("mpirun -np 16"));
+}
+
+TEST(Agreement, HoldsWhenAllRanksHaveTheSameValue) {
+  EXPECT_TRUE(agree("the config", "gamma = 0.9", "").ok());
+}
+
+TEST(Agreement, FailsOnEveryRankWhenOneDiffers) {
+  const Mesh mesh = world();
+  if (mesh.world_size == 1) GTEST_SKIP() << "one rank agrees with itself";
+  const bool last = mesh.world_rank == mesh.world_size - 1;
+  const Status status = agree("the config", last ? "gamma = 0.8" : "gamma = 0.9", "");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message,
+            "ranks disagree on the config: rank 0 has 'gamma = 0.9', rank " +
+                std::to_string(mesh.world_size - 1) + " has 'gamma = 0.8'");
+}
+
+TEST(Agreement, SeesADifferenceBehindWhatItShows) {
+  const Mesh mesh = world();
+  if (mesh.world_size == 1) GTEST_SKIP() << "one rank agrees with itself";
+  const std::string value = std::string(10'000, 'x') + (mesh.world_rank == 1 ? "b" : "a");
+  EXPECT_FALSE(agree("a long config", value, "").ok());
+}
+
+TEST(Agreement, FailsOnEveryRankWithTheMessageOfTheOneThatFailed) {
+  const Mesh mesh = world();
+  const int failing = mesh.world_size - 1;
+  const Status status =
+      agree("the model", "llada", mesh.world_rank == failing ? "model-3 is truncated" : "");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, Code::kUnavailable);
+  EXPECT_EQ(status.error().message, "rank " + std::to_string(failing) + ": model-3 is truncated");
+}
+
+}  // namespace
+}  // namespace rubato
+
+int main(int argc, char** argv) {
+  rubato::MpiSession session(&argc, &argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
