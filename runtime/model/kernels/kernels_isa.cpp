@@ -19,6 +19,7 @@ void gemm_tile(int rows,
                const W* panel,
                const PackedWeights& w,
                float* tile) {
+  if (w.groups == 1) return multiply_rows(rows, x, ldx, panel, w.k, tile);
   const std::int64_t group_size = w.k / w.groups;
   const int size = rows * static_cast<int>(kPanelWidth);
   float levels[kMostTreeLevels][kTileRows * kPanelWidth];
@@ -53,9 +54,13 @@ void gemm_panels(const float* x,
     for (std::int64_t row = 0; row < rows; row += kTileRows) {
       const int count = static_cast<int>(std::min<std::int64_t>(kTileRows, rows - row));
       gemm_tile(count, x + row * ldx, ldx, panel, w, tile);
-      for (int m = 0; m < count; ++m) {
-        std::memcpy(
-            y + (row + m) * ldy + p * kPanelWidth, tile + m * kPanelWidth, columns * sizeof(float));
+      float* out = y + row * ldy + p * kPanelWidth;
+      if (columns == kPanelWidth) {  // a size the compiler knows: two stores, and no call
+        for (int m = 0; m < count; ++m)
+          std::memcpy(out + m * ldy, tile + m * kPanelWidth, kPanelWidth * sizeof(float));
+      } else {
+        for (int m = 0; m < count; ++m)
+          std::memcpy(out + m * ldy, tile + m * kPanelWidth, columns * sizeof(float));
       }
     }
   }

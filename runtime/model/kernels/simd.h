@@ -18,8 +18,12 @@ typedef std::int32_t IntVec __attribute__((vector_size(kLanes * sizeof(float))))
 typedef std::uint32_t BitsVec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
 
+/// All lanes `value`. Written out, and not as Vec{} + value: that is an addition for the compiler
+/// (-0 + 0 is +0), and then a shuffle on a port that the multiply-adds need; this is a broadcasting
+/// load.
 inline Vec splat(float value) {
-  return Vec{} + value;
+  const float v = value;
+  return Vec{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v};
 }
 
 inline Vec load(const float* from) {
