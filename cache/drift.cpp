@@ -40,6 +40,23 @@ double drift_similarity(DriftMeasure measure,
   return total / static_cast<double>(pairs);
 }
 
+double sum_of_row_cosines(std::span<const float> before,
+                          std::span<const float> after,
+                          int num_tracked) {
+  const std::size_t keys = before.size() / num_tracked;
+  double sum = 0;
+  for (std::size_t begin = 0; begin < before.size(); begin += keys) {
+    double dot = 0, before_squared = 0, after_squared = 0;
+    for (std::size_t i = begin; i < begin + keys; ++i) {
+      dot += double{before[i]} * after[i];
+      before_squared += double{before[i]} * before[i];
+      after_squared += double{after[i]} * after[i];
+    }
+    sum += clamped_cosine(dot, before_squared, after_squared);
+  }
+  return sum;
+}
+
 std::optional<int> drift_boundary(std::span<const double> similarity, double gamma) {
   const auto drifted =
       std::ranges::find_if(similarity, [gamma](double value) { return value < gamma; });

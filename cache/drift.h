@@ -23,6 +23,12 @@ double drift_similarity(DriftMeasure measure,
                         Position canvas_length,
                         int num_heads);
 
+/// The `rows` measure's part of one head: the sum over tracked rows of the cosine of their
+/// attention, [num_tracked, keys] row-major, before and after.
+double sum_of_row_cosines(std::span<const float> before,
+                          std::span<const float> after,
+                          int num_tracked);
+
 /// cos(a, b) from a·b, |a|², |b|², each norm clamped to 1e-8 on its own.
 double clamped_cosine(double dot, double norm_a_squared, double norm_b_squared);
 

@@ -147,7 +147,8 @@ inline void note_attention(const HeadTask& task, int query, const float* p) {
                 p,
                 task.canvas_length * sizeof(float));
   }
-  if (task.mass != nullptr && task.in_window[query] != 0) {
+  if (task.mass != nullptr &&
+      std::binary_search(task.window, task.window + task.num_window, task.queries[query])) {
     for (int i = 0; i < task.canvas_length; ++i) task.mass[i] += p[i];
   }
 }

@@ -19,10 +19,10 @@ std::int64_t attention_scratch_size(int canvas_length, int head_dim) {
 
 const Kernels& kernels() {
 #ifdef RUBATO_X86
-  static const Kernels& best = __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") ? kKernels_avx512
-                               : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-                                   ? kKernels_avx2
-                                   : kKernels_generic;
+  static const Kernels& best =
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") ? kKernels_avx512
+      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")        ? kKernels_avx2
+                                                                               : kKernels_generic;
   return best;
 #else
   return kKernels_generic;

@@ -34,9 +34,10 @@ struct HeadTask {
   float* out = nullptr;  ///< [num_queries, head_dim]
   std::int64_t out_stride = 0;
 
-  // Attention mass per key, summed over the flagged queries. Null: not wanted.
-  const std::uint8_t* in_window = nullptr;  ///< [num_queries]
-  float* mass = nullptr;                    ///< [canvas_length]
+  // Attention mass per key, summed over the queries that are in the window. Null: not wanted.
+  const std::int32_t* window = nullptr;  ///< [num_window] canvas positions, ascending
+  int num_window = 0;
+  float* mass = nullptr;  ///< [canvas_length]
 
   // Attention of the first num_tracked queries before and after the write. 0: not wanted.
   int num_tracked = 0;
@@ -111,6 +112,19 @@ struct Kernels {
 
   /// Statistics of count logits.
   GroupStatistics (*group_statistics)(const float* logits, std::int64_t count);
+
+  /// The `heads` drift sums of one layer: dot, old², new² over heads [num_heads, count] -> [count]
+  /// each, in a balanced binary tree over heads.
+  void (*drift_sums)(const float* p_old,
+                     const float* p_new,
+                     int num_heads,
+                     std::int64_t count,
+                     float* dot,
+                     float* old_squared,
+                     float* new_squared);
+
+  /// out[i] := the tree sum over parts of parts[p, i], i < count.
+  void (*tree_sum)(const float* parts, int num_parts, std::int64_t count, float* out);
 
   void (*round)(float* x, std::int64_t count);  ///< to bfloat16 values, to nearest even
 };

@@ -178,6 +178,70 @@ GroupStatistics group_statistics(const float* logits, std::int64_t count) {
   return statistics;
 }
 
+/// value(0) + ... + value(n - 1) as a balanced binary tree: ((0 + 1) + (2 + 3)) + ...
+template <class Value>
+inline Vec tree_fold(int n, Value value) {
+  Vec levels[kMostTreeLevels];
+  for (int i = 0; i < n; ++i) {
+    Vec v = value(i);
+    int level = 0;
+    for (int carry = i; carry & 1; carry >>= 1, ++level) v = levels[level] + v;
+    levels[level] = v;
+  }
+  int lowest = 0;  // a count that is no power of two leaves several levels
+  while (!(n >> lowest & 1)) ++lowest;
+  Vec total = levels[lowest];
+  for (int level = lowest + 1; n >> level; ++level) {
+    if (n >> level & 1) total = levels[level] + total;
+  }
+  return total;
+}
+
+/// `count` <= kLanes floats, the rest of the lanes 0.
+inline Vec load_some(const float* from, std::int64_t count) {
+  if (count >= kLanes) return load(from);
+  float lanes[kLanes] = {};
+  std::memcpy(lanes, from, count * sizeof(float));
+  return load(lanes);
+}
+
+inline void store_some(float* to, Vec v, std::int64_t count) {
+  if (count >= kLanes) return store(to, v);
+  float lanes[kLanes];
+  store(lanes, v);
+  std::memcpy(to, lanes, count * sizeof(float));
+}
+
+void drift_sums(const float* p_old,
+                const float* p_new,
+                int num_heads,
+                std::int64_t count,
+                float* dot,
+                float* old_squared,
+                float* new_squared) {
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    const auto before = [&](int head) { return load_some(p_old + head * count + i, count - i); };
+    const auto after = [&](int head) { return load_some(p_new + head * count + i, count - i); };
+    store_some(
+        dot + i, tree_fold(num_heads, [&](int h) { return before(h) * after(h); }), count - i);
+    store_some(old_squared + i,
+               tree_fold(num_heads, [&](int h) { return before(h) * before(h); }),
+               count - i);
+    store_some(new_squared + i,
+               tree_fold(num_heads, [&](int h) { return after(h) * after(h); }),
+               count - i);
+  }
+}
+
+void tree_sum(const float* parts, int num_parts, std::int64_t count, float* out) {
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    store_some(
+        out + i,
+        tree_fold(num_parts, [&](int p) { return load_some(parts + p * count + i, count - i); }),
+        count - i);
+  }
+}
+
 void round_all(float* x, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) x[i] = rounded(x[i]);
 }
@@ -198,6 +262,8 @@ const Kernels RUBATO_JOIN(kKernels_, RUBATO_ISA) = {RUBATO_STRING(RUBATO_ISA),
                                                     swiglu,
                                                     add,
                                                     group_statistics,
+                                                    drift_sums,
+                                                    tree_sum,
                                                     round_all};
 
 }  // namespace rubato

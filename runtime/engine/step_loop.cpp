@@ -1,0 +1,166 @@
+#include "runtime/engine/step_loop.h"
+
+#include "cache/drift.h"
+#include "cache/tracking.h"
+#include "runtime/base/concat.h"
+
+namespace rubato {
+namespace {
+
+Error unexpected(std::uint8_t kind) {
+  return {Code::kInternal, concat("a control message of kind ", int{kind}, " came out of turn")};
+}
+
+}  // namespace
+
+StepLoop::StepLoop(Model& model,
+                   ControlChannel& control,
+                   ControlTokens tokens,
+                   Coordinator* coordinator)
+    : model_(model),
+      control_(control),
+      tokens_(tokens),
+      coordinator_(coordinator),
+      batch_(tokens) {}
+
+Status StepLoop::run() {
+  for (;;) {
+    Result<bool> more = exchange_plan();
+    if (!more) return more.error();
+    if (!*more) return {};
+    if (Status status = run_step(); !status) return status;
+    ++step_;
+  }
+}
+
+Status StepLoop::run_step() {
+  const std::vector<StepSequence> sequences = query_policies();
+  if (sequences.empty()) return {};
+  std::vector<std::vector<double>> similarity = model_.reuse_pass(sequences);
+  std::vector<std::optional<int>> decided;
+  std::vector<int> boundaries;
+  if (coordinator_ != nullptr) {
+    decided = decide_boundaries(sequences, similarity);
+    // A refresh of the last layer alone would reproduce what is there: nothing is read from it but
+    // the rows just computed.
+    const int num_layers = model_.shape().num_layers;
+    for (const auto& boundary : decided) {
+      boundaries.push_back(boundary && (*boundary == 0 || *boundary < num_layers - 1) ? *boundary
+                                                                                      : num_layers);
+    }
+  }
+  if (Status status = broadcast_decision(boundaries); !status) return status;
+  model_.refresh(sequences, boundaries);
+  const auto candidates = model_.candidates(sequences, tokens_.mask);
+  if (coordinator_ != nullptr)
+    finish_step(sequences, decided, boundaries, std::move(similarity), candidates);
+  return {};
+}
+
+Result<bool> StepLoop::exchange_plan() {
+  if (coordinator_ != nullptr) {
+    const bool more = coordinator_->wait_for_work();
+    Frame frame;
+    frame.step = step_;
+    frame.kind = static_cast<std::uint8_t>(more ? MessageKind::kStepPlan : MessageKind::kExit);
+    if (more) encode(coordinator_->next_plan(batch_), frame.payload);
+    control_.send(frame);
+    return more;
+  }
+  Result<Frame> frame = control_.receive(step_, /*while_idle=*/true);
+  if (!frame) return frame.error();
+  if (frame->kind == static_cast<std::uint8_t>(MessageKind::kExit)) return false;
+  if (frame->kind != static_cast<std::uint8_t>(MessageKind::kStepPlan))
+    return unexpected(frame->kind);
+  Result<StepPlan> plan = decode_step_plan(frame->payload);
+  if (!plan) return plan.error();
+  if (Status status = batch_.apply(*plan); !status) return status.error();
+  return true;
+}
+
+std::vector<StepSequence> StepLoop::query_policies() const {
+  std::vector<StepSequence> sequences;
+  for (const Sequence* sequence : batch_.running()) {
+    const SequenceSpec& spec = sequence->spec();
+    sequences.push_back({.slot_begin = spec.slot_begin,
+                         .canvas = sequence->canvas(),
+                         .query = spec.policy.policy->query(spec.policy, sequence->view()),
+                         .track = spec.policy.policy->tracks,
+                         .drift = spec.policy.drift,
+                         .sampling = spec.sampling,
+                         .step = sequence->step()});
+  }
+  return sequences;
+}
+
+std::vector<std::optional<int>> StepLoop::decide_boundaries(
+    std::span<const StepSequence> sequences,
+    std::span<const std::vector<double>> similarity) const {
+  std::vector<std::optional<int>> boundaries;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (!sequences[i].runs_reuse_pass()) {
+      boundaries.push_back(0);
+    } else {
+      boundaries.push_back(drift_boundary(similarity[i], batch_.running()[i]->spec().policy.gamma));
+    }
+  }
+  return boundaries;
+}
+
+Status StepLoop::broadcast_decision(std::vector<int>& boundaries) {
+  if (coordinator_ != nullptr) {
+    Frame frame{static_cast<std::uint8_t>(MessageKind::kRefreshDecision), step_, {}};
+    encode(RefreshDecision{{boundaries.begin(), boundaries.end()}}, frame.payload);
+    control_.send(frame);
+    return {};
+  }
+  Result<Frame> frame = control_.receive(step_, /*while_idle=*/false);
+  if (!frame) return frame.error();
+  if (frame->kind != static_cast<std::uint8_t>(MessageKind::kRefreshDecision))
+    return unexpected(frame->kind);
+  Result<RefreshDecision> decision = decode_refresh_decision(frame->payload);
+  if (!decision) return decision.error();
+  if (decision->boundaries.size() != batch_.running().size()) {
+    return Error{Code::kInternal,
+                 concat("a decision for ",
+                        decision->boundaries.size(),
+                        " sequences came, ",
+                        batch_.running().size(),
+                        " run")};
+  }
+  boundaries.assign(decision->boundaries.begin(), decision->boundaries.end());
+  return {};
+}
+
+void StepLoop::finish_step(std::span<const StepSequence> sequences,
+                           std::span<const std::optional<int>> decided,
+                           std::span<const int> boundaries,
+                           std::vector<std::vector<double>> similarity,
+                           std::span<const std::vector<Candidate>> candidates) {
+  const std::int64_t num_layers = model_.shape().num_layers;
+  std::vector<SequenceOutcome> outcomes(sequences.size());
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const Sequence& sequence = *batch_.running()[i];
+    const StepQuery& query = sequences[i].query;
+    SequenceOutcome& outcome = outcomes[i];
+    outcome.update.id = sequence.spec().id;
+    outcome.update.commits =
+        choose_commits(candidates[i], sequence.spec().commit, sequence.quota(), tokens_.mask);
+    if (sequences[i].track) {
+      outcome.update.tracked = most_attended(model_.attention_mass(static_cast<int>(i)),
+                                             sequences[i].canvas_length(),
+                                             sequence.masked(),
+                                             sequence.spec().policy.track);
+    }
+    outcome.boundary = decided[i];
+    outcome.similarity = std::move(similarity[i]);
+    if (decided[i])
+      outcome.similarity.resize(std::min<std::size_t>(outcome.similarity.size(), *decided[i]));
+    outcome.tracked.assign(query.rows.begin(), query.rows.begin() + query.num_tracked);
+    outcome.rows_computed = std::ssize(query.rows) * num_layers +
+                            sequences[i].canvas_length() * (num_layers - boundaries[i]);
+  }
+  coordinator_->finish_step(batch_, std::move(outcomes));
+}
+
+}  // namespace rubato

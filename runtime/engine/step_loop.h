@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "parallel/control_channel.h"
+#include "runtime/engine/batch.h"
+#include "runtime/engine/coordinator.h"
+#include "runtime/model/model.h"
+
+namespace rubato {
+
+/// The engine of one rank: the same steps on every rank of the group, planned by the coordinator on
+/// rank 0. Engine thread only.
+class StepLoop {
+ public:
+  /// `coordinator` is null on all ranks but 0.
+  StepLoop(Model& model, ControlChannel& control, ControlTokens tokens, Coordinator* coordinator);
+
+  /// Makes steps until the coordinator has shut down. Errors: kInternal, when this rank and the
+  /// coordinator disagree; the process must end then, and the job with it.
+  Status run();
+
+ private:
+  Result<bool> exchange_plan();
+  Status run_step();
+  std::vector<StepSequence> query_policies() const;
+  std::vector<std::optional<int>> decide_boundaries(
+      std::span<const StepSequence> sequences,
+      std::span<const std::vector<double>> similarity) const;
+  Status broadcast_decision(std::vector<int>& boundaries);
+  void finish_step(std::span<const StepSequence> sequences,
+                   std::span<const std::optional<int>> decided,
+                   std::span<const int> boundaries,
+                   std::vector<std::vector<double>> similarity,
+                   std::span<const std::vector<Candidate>> candidates);
+
+  Model& model_;
+  ControlChannel& control_;
+  const ControlTokens tokens_;
+  Coordinator* const coordinator_;
+  Batch batch_;
+  std::uint64_t step_ = 0;
+};
+
+}  // namespace rubato

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+
+namespace rubato {
+
+/// Float32 scratch that only grows, so that a step loop stops allocating once it has seen its
+/// largest step.
+class Buffer {
+ public:
+  /// At least `count` floats; their content is lost when it grows.
+  float* floats(std::int64_t count) {
+    if (!storage_.defined() || storage_.numel() < count)
+      storage_ = at::empty({count + count / 4}, at::kFloat);
+    return storage_.data_ptr<float>();
+  }
+
+  /// At least `count` floats; what was there stays.
+  void grow_keeping(std::int64_t count) {
+    if (storage_.defined() && storage_.numel() >= count) return;
+    const at::Tensor old = storage_;
+    floats(count);
+    if (old.defined()) std::memcpy(storage_.data_ptr<float>(), old.data_ptr<float>(), old.nbytes());
+  }
+
+  /// The first `count` floats as a tensor, for a collective.
+  at::Tensor tensor(std::int64_t count) { return floats(count), storage_.narrow(0, 0, count); }
+
+ private:
+  at::Tensor storage_;
+};
+
+}  // namespace rubato

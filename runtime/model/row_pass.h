@@ -1,0 +1,40 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "runtime/model/step_sequence.h"
+
+namespace rubato {
+
+/// One sequence's rows in a pass through the layers.
+struct PassSequence {
+  int index = 0;  ///< in the step's list of sequences
+  const StepSequence* sequence = nullptr;
+  int first_row = 0;
+  int num_rows = 0;
+  bool reuse = false;  ///< phase A; else a refresh of all rows
+  bool from_cache =
+      false;  ///< joins at this layer: its hidden input, Q, K, V are those in the cache
+};
+
+/// The rows of several sequences, packed one after the other: what a pass through the layers
+/// computes.
+struct RowPass {
+  std::vector<PassSequence> sequences;
+  std::vector<Position> positions;  ///< [rows] on the row's canvas
+
+  std::int64_t num_rows() const { return std::ssize(positions); }
+  std::span<const Position> positions_of(const PassSequence& part) const {
+    return std::span(positions).subspan(part.first_row, part.num_rows);
+  }
+
+  /// Appends a sequence's rows.
+  void append(int index, const StepSequence& sequence, std::span<const Position> rows, bool reuse);
+
+  /// Appends all rows of a sequence that is refreshed, from its cached hidden input unless
+  /// `from_cache` is false.
+  void append_canvas(int index, const StepSequence& sequence, bool from_cache);
+};
+
+}  // namespace rubato

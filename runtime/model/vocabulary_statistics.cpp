@@ -1,0 +1,204 @@
+#include "runtime/model/vocabulary_statistics.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "runtime/decoding/noise.h"
+
+namespace rubato {
+namespace {
+
+constexpr int kScoredNumbers = 3;
+
+bool is_truncated(const SamplingParams& sampling) {
+  return sampling.temperature > 0 && (sampling.top_k > 0 || sampling.top_p < 1);
+}
+
+/// Every rank's doubles, [tp, count].
+std::vector<double> gather(Communicator& communicator, std::span<const double> mine) {
+  const auto count = static_cast<std::int64_t>(mine.size());
+  at::Tensor part = at::empty({count}, at::kDouble),
+             all = at::empty({communicator.size(), count}, at::kDouble);
+  std::memcpy(part.data_ptr(), mine.data(), mine.size_bytes());
+  communicator.all_gather(part, all);
+  return {all.data_ptr<double>(), all.data_ptr<double>() + all.numel()};
+}
+
+}  // namespace
+
+VocabularyStatistics::VocabularyStatistics(const ModelShape& shape, Communicator& communicator)
+    : shape_(shape),
+      communicator_(communicator),
+      groups_(std::max(1, reduction_groups(shape.vocabulary) / shape.tp_size)) {
+  numbers_per_row_ = 2 * kScoredNumbers + 2 * groups_;
+}
+
+std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
+    std::span<const StepSequence> sequences, const float* logits, TokenId mask_id) {
+  std::vector<double> mine;
+  const float* row_logits = logits;
+  for (const StepSequence& sequence : sequences) {
+    for (const Position position : sequence.query.eligible) {
+      mine.resize(mine.size() + numbers_per_row_);
+      describe(
+          sequence, position, row_logits, mask_id, mine.data() + mine.size() - numbers_per_row_);
+      row_logits += shape_.local_vocabulary();
+    }
+  }
+  gathered_ = gather(communicator_, mine);
+  const std::int64_t rows = std::ssize(mine) / numbers_per_row_;
+  std::vector<std::vector<Candidate>> answer;
+  std::int64_t row = 0;
+  for (const StepSequence& sequence : sequences) {
+    auto& candidates = answer.emplace_back();
+    for (const Position position : sequence.query.eligible) {
+      RowMerge merged = merge(row, rows);
+      if (is_truncated(sequence.sampling)) {
+        merged.pick.id = sample_truncated(
+            sequence, position, logits + row * shape_.local_vocabulary(), merged.pick.logit);
+      }
+      candidates.push_back({.position = position,
+                            .token = static_cast<TokenId>(merged.pick.id),
+                            .confidence = std::exp(merged.pick.logit - merged.log_sum_exp),
+                            .best_unmasked = static_cast<TokenId>(merged.best_unmasked.id)});
+      ++row;
+    }
+  }
+  return answer;
+}
+
+void VocabularyStatistics::describe(const StepSequence& sequence,
+                                    Position position,
+                                    const float* logits,
+                                    TokenId mask_id,
+                                    double* out) const {
+  const double temperature = sequence.sampling.temperature;
+  const bool noised = temperature > 0 && !is_truncated(sequence.sampling);
+  Scored pick{-INFINITY, 0, -1}, unmasked{-INFINITY, 0, -1};
+  for (int i = 0; i < shape_.local_vocabulary(); ++i) {
+    const TokenId id = shape_.first_vocabulary_id() + i;
+    const double z = logits[i];
+    const double score =
+        noised ? z / temperature + gumbel_noise(sequence.sampling.seed, sequence.step, position, id)
+               : z;
+    if (score > pick.score) pick = {score, z, static_cast<double>(id)};
+    if (z > unmasked.score && id != mask_id) unmasked = {z, z, static_cast<double>(id)};
+  }
+  for (const Scored& scored : {pick, unmasked}) {
+    *out++ = scored.score;
+    *out++ = scored.logit;
+    *out++ = scored.id;
+  }
+  const std::int64_t group_size = shape_.local_vocabulary() / groups_;
+  for (int group = 0; group < groups_; ++group) {
+    const GroupStatistics statistics =
+        kernels().group_statistics(logits + group * group_size, group_size);
+    *out++ = statistics.max;
+    *out++ = statistics.sum;
+  }
+}
+
+VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
+                                                           std::int64_t rows) const {
+  RowMerge merged;
+  merged.pick.score = merged.best_unmasked.score = -INFINITY;
+  const auto numbers = [&](int rank) {
+    return gathered_.data() + (rank * rows + row) * numbers_per_row_;
+  };
+  double most = -INFINITY;
+  for (int rank = 0; rank < shape_.tp_size;
+       ++rank) {  // ranks ascend by id: the first best is the lowest id
+    const double* at = numbers(rank);
+    if (at[0] > merged.pick.score) merged.pick = {at[0], at[1], at[2]};
+    if (at[3] > merged.best_unmasked.score) merged.best_unmasked = {at[3], at[4], at[5]};
+    for (int group = 0; group < groups_; ++group)
+      most = std::max(most, at[2 * kScoredNumbers + 2 * group]);
+  }
+  double total = 0;
+  for (int rank = 0; rank < shape_.tp_size; ++rank) {
+    const double* at = numbers(rank) + 2 * kScoredNumbers;
+    for (int group = 0; group < groups_; ++group)
+      total += at[2 * group + 1] * std::exp(at[2 * group] - most);
+  }
+  merged.log_sum_exp = most + std::log(total);
+  return merged;
+}
+
+std::vector<TokenId> VocabularyStatistics::local_order(const float* logits) const {
+  std::vector<TokenId> order(shape_.local_vocabulary());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, [logits](TokenId a, TokenId b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  return order;
+}
+
+TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
+                                               Position position,
+                                               const float* logits,
+                                               double& logit) {
+  const SamplingParams& sampling = sequence.sampling;
+  const std::vector<TokenId> order = local_order(logits);
+  // The whole's log-sum-exp at this temperature, without which no rank knows how much its own ids
+  // weigh.
+  const double local_most = logits[order[0]];
+  double local_sum = 0;
+  for (const TokenId i : order)
+    local_sum += std::exp((logits[i] - local_most) / sampling.temperature);
+  const std::vector<double> parts = gather(communicator_, std::array{local_most, local_sum});
+  double most = -INFINITY, total = 0;
+  for (std::size_t r = 0; r < parts.size(); r += 2) most = std::max(most, parts[r]);
+  for (std::size_t r = 0; r < parts.size(); r += 2)
+    total += parts[r + 1] * std::exp((parts[r] - most) / sampling.temperature);
+
+  // An id can be in the nucleus only while the more probable ids of its own rank leave room in it.
+  const auto limit =
+      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, order.size()) : order.size();
+  std::size_t count = 0;
+  for (double above = 0; count < limit && (sampling.top_k > 0 || above < sampling.top_p); ++count) {
+    above += std::exp((logits[order[count]] - most) / sampling.temperature) / total;
+  }
+  std::size_t widest = 0;
+  for (const double c : gather(communicator_, std::array{static_cast<double>(count)}))
+    widest = std::max(widest, static_cast<std::size_t>(c));
+  std::vector<double> mine(2 * widest, -1);
+  for (std::size_t i = 0; i < count; ++i) {
+    mine[2 * i] = shape_.first_vocabulary_id() + order[i];
+    mine[2 * i + 1] = logits[order[i]];
+  }
+  const std::vector<double> gathered = gather(communicator_, mine);
+  std::vector<Scored> all;
+  for (std::size_t i = 0; i < gathered.size(); i += 2) {
+    if (gathered[i] >= 0) all.push_back({0, gathered[i + 1], gathered[i]});
+  }
+  std::ranges::sort(all, [](const Scored& a, const Scored& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  });
+  if (sampling.top_k > 0 && all.size() > static_cast<std::size_t>(sampling.top_k))
+    all.resize(sampling.top_k);
+  const auto weight = [&](const Scored& s) {
+    return std::exp((s.logit - most) / sampling.temperature);
+  };
+  if (sampling.top_k > 0) {
+    total = 0;
+    for (const Scored& s : all) total += weight(s);
+  }
+  Scored pick{-INFINITY, 0, -1};
+  double above = 0;
+  for (Scored s : all) {
+    if (above >= sampling.top_p && pick.id >= 0) break;
+    above += weight(s) / total;
+    s.score = s.logit / sampling.temperature +
+              gumbel_noise(sampling.seed, sequence.step, position, static_cast<TokenId>(s.id));
+    if (s.score > pick.score || (s.score == pick.score && s.id < pick.id)) pick = s;
+  }
+  logit = pick.logit;
+  return static_cast<TokenId>(pick.id);
+}
+
+}  // namespace rubato

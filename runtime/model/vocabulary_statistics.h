@@ -1,0 +1,57 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "parallel/communicator.h"
+#include "runtime/decoding/commit_rule.h"
+#include "runtime/model/step_sequence.h"
+#include "runtime/model/weights.h"
+
+namespace rubato {
+
+/// Turns each rank's slice of the logits into candidates: every rank contributes a few numbers a
+/// row, never its logits. Rows that sample under top_p or top_k also exchange the most probable
+/// ids, no more than can matter. The log-sum-exp is summed in the same order at any tensor-parallel
+/// size. Engine thread only.
+class VocabularyStatistics {
+ public:
+  VocabularyStatistics(const ModelShape& shape, Communicator& communicator);
+
+  /// By sequence, one candidate for each eligible position. logits: [eligible rows of all
+  /// sequences, local_vocabulary]. The same on every rank.
+  std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
+                                                 const float* logits,
+                                                 TokenId mask_id);
+
+ private:
+  struct Scored {
+    double score = 0;  // what is maximised: z, or z / T + noise
+    double logit = 0;
+    double id = -1;
+  };
+  struct RowMerge {
+    Scored pick, best_unmasked;
+    double log_sum_exp = 0;
+  };
+
+  void describe(const StepSequence& sequence,
+                Position position,
+                const float* logits,
+                TokenId mask_id,
+                double* out) const;
+  RowMerge merge(std::int64_t row, std::int64_t rows) const;
+  std::vector<TokenId> local_order(const float* logits) const;
+  TokenId sample_truncated(const StepSequence& sequence,
+                           Position position,
+                           const float* logits,
+                           double& logit);
+
+  const ModelShape shape_;
+  Communicator& communicator_;
+  int groups_;                    // of this rank
+  std::int64_t numbers_per_row_;  // what a rank says of a row
+  std::vector<double> gathered_;  // [tp, rows, numbers_per_row_]
+};
+
+}  // namespace rubato

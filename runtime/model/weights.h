@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/model/linear.h"
+
+namespace rubato {
+
+/// The sizes of the network, whole, and this rank's share of it.
+struct ModelShape {
+  int d_model = 0;
+  int num_layers = 0;
+  int num_heads = 0;
+  int mlp_width = 0;
+  int vocabulary = 0;  ///< rows of embedding and head
+  int max_positions = 0;
+  double rope_theta = 0;
+  double rms_norm_eps = 0;
+  int tp_rank = 0;
+  int tp_size = 1;
+  Storage storage = Storage::kFloat32;
+
+  int head_dim() const { return d_model / num_heads; }
+  int local_heads() const { return num_heads / tp_size; }
+  int local_head_width() const { return local_heads() * head_dim(); }
+  int local_hidden_width() const { return d_model / tp_size; }
+  int local_mlp_width() const { return mlp_width / tp_size; }
+  int local_vocabulary() const { return vocabulary / tp_size; }
+  int first_vocabulary_id() const { return tp_rank * local_vocabulary(); }
+};
+
+/// A rectangle of a tensor; a vector counts as one row.
+struct TensorSlice {
+  std::int64_t row_begin = 0, row_end = 0;
+  std::int64_t column_begin = 0, column_end = 0;
+};
+
+/// Where the weights come from: fills `out` with a slice of the tensor that LLaDA calls `name`
+/// ("blocks.3.q_proj.weight", "wte.weight" ...), row-major float32.
+using TensorReader =
+    std::function<void(const std::string& name, const TensorSlice& slice, std::span<float> out)>;
+
+struct LayerWeights {
+  std::vector<float> attn_norm;  // [d_model]
+  std::vector<float> ff_norm;    // [d_model]
+  Linear qkv;       // [3 * local_head_width, d_model]: this rank's heads of q, then k, then v
+  Linear attn_out;  // [d_model, local_head_width], a row-parallel part
+  Linear gate_up;   // [2 * local_mlp_width, d_model]: gate, then up
+  Linear down;      // [d_model, local_mlp_width], a row-parallel part
+};
+
+/// One rank's weights. Only its slices are read.
+struct ModelWeights {
+  std::vector<float> embedding;  // [local_vocabulary, d_model]
+  std::vector<LayerWeights> layers;
+  std::vector<float> final_norm;  // [d_model]
+  Linear head;                    // [local_vocabulary, d_model]
+};
+
+ModelWeights load_weights(const ModelShape& shape, const TensorReader& read);
+
+}  // namespace rubato
