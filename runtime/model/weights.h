@@ -1,9 +1,9 @@
 #pragma once
 
-#include <functional>
-#include <string>
 #include <vector>
 
+#include "runtime/base/error.h"
+#include "runtime/checkpoint/checkpoint.h"
 #include "runtime/model/linear.h"
 
 namespace rubato {
@@ -31,17 +31,6 @@ struct ModelShape {
   int first_vocabulary_id() const { return tp_rank * local_vocabulary(); }
 };
 
-/// A rectangle of a tensor; a vector counts as one row.
-struct TensorSlice {
-  std::int64_t row_begin = 0, row_end = 0;
-  std::int64_t column_begin = 0, column_end = 0;
-};
-
-/// Where the weights come from: fills `out` with a slice of the tensor that LLaDA calls `name`
-/// ("blocks.3.q_proj.weight", "wte.weight" ...), row-major float32.
-using TensorReader =
-    std::function<void(const std::string& name, const TensorSlice& slice, std::span<float> out)>;
-
 struct LayerWeights {
   std::vector<float> attn_norm;  // [d_model]
   std::vector<float> ff_norm;    // [d_model]
@@ -59,6 +48,10 @@ struct ModelWeights {
   Linear head;                    // [local_vocabulary, d_model]
 };
 
-ModelWeights load_weights(const ModelShape& shape, const TensorReader& read);
+/// This rank's share of the network that `config` describes. Errors: kInvalidArgument, when a size
+/// does not divide by tp_size.
+Result<ModelShape> make_shape(const ModelConfig& config, int tp_rank, int tp_size, Storage storage);
+
+ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint);
 
 }  // namespace rubato
