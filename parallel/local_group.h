@@ -26,6 +26,8 @@ class LocalGroup {
   LocalGroup(const LocalGroup&) = delete;
   LocalGroup& operator=(const LocalGroup&) = delete;
 
+  int size() const { return size_; }
+
   std::unique_ptr<Communicator> communicator(int rank);
   std::unique_ptr<ControlChannel> control_channel(int rank);
 

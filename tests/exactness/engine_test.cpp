@@ -1,0 +1,122 @@
+// The engine against itself: the same request must come out the same at any tensor-parallel size,
+// alone and among others. Comparison with an independent reference is in reference_test.cpp.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/base/concat.h"
+#include "tests/exactness/cases.h"
+#include "tests/support/engine/local_engine.h"
+#include "tests/support/temporary_folder.h"
+
+namespace rubato::testing {
+namespace {
+
+void expect_same(const Generated& a, const Generated& b, const std::string& what) {
+  EXPECT_EQ(a.canvas, b.canvas) << what;
+  EXPECT_EQ(a.stats, b.stats) << what;
+  ASSERT_EQ(a.trace.size(), b.trace.size()) << what;
+  for (std::size_t step = 0; step < a.trace.size(); ++step) {
+    EXPECT_EQ(a.trace[step].boundary, b.trace[step].boundary) << what << ", step " << step;
+    EXPECT_EQ(a.trace[step].tracked, b.trace[step].tracked) << what << ", step " << step;
+    EXPECT_EQ(a.trace[step].committed, b.trace[step].committed) << what << ", step " << step;
+    ASSERT_EQ(a.trace[step].similarity.size(), b.trace[step].similarity.size())
+        << what << ", step " << step;
+    for (std::size_t i = 0; i < a.trace[step].similarity.size(); ++i) {
+      EXPECT_NEAR(a.trace[step].similarity[i], b.trace[step].similarity[i], 1e-6)
+          << what << ", step " << step;
+    }
+  }
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const TestModel model = sharp_model(7);
+    write_checkpoint(folder_.path(), model);
+    std::mt19937_64 random(11);
+    for (int i = 0; i < 40; ++i) requests_.push_back(random_request(random, model.config));
+  }
+
+  /// Each request by itself.
+  std::vector<Generated> alone(LocalEngine& engine) {
+    std::vector<Generated> results;
+    for (const GenerationRequest& request : requests_)
+      results.push_back(engine.generate({request}).front());
+    return results;
+  }
+
+  TemporaryFolder folder_;
+  std::vector<GenerationRequest> requests_;
+};
+
+TEST_F(EngineTest, GivesTheSameAtEveryTensorParallelSize) {
+  LocalEngine one(folder_.path(), 1);
+  const std::vector<Generated> expected = alone(one);
+  for (const int tp : {2, 4}) {
+    LocalEngine several(folder_.path(), tp);
+    const std::vector<Generated> found = alone(several);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      expect_same(expected[i],
+                  found[i],
+                  concat("request ", i, " (", requests_[i].policy.policy->name, ") at TP ", tp));
+    }
+  }
+}
+
+TEST_F(EngineTest, GivesTheSameAloneAndAmongOthers) {
+  for (const int tp : {1, 2}) {
+    LocalEngine engine(folder_.path(), tp);
+    const std::vector<Generated> expected = alone(engine);
+    const std::vector<Generated> found = engine.generate(requests_);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      expect_same(expected[i],
+                  found[i],
+                  concat("request ", i, " (", requests_[i].policy.policy->name, ")"));
+    }
+  }
+}
+
+TEST_F(EngineTest, GivesTheSameAloneAndAmongOthersInBfloat16) {
+  LocalEngine engine(folder_.path(), 1, Storage::kBFloat16);
+  const std::vector<Generated> expected = alone(engine);
+  const std::vector<Generated> found = engine.generate(requests_);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    expect_same(expected[i], found[i], concat("request ", i));
+}
+
+TEST_F(EngineTest, RefreshingEverythingEachStepEqualsNoCache) {
+  LocalEngine engine(folder_.path(), 2);
+  for (GenerationRequest request : requests_) {
+    request.policy.window = request.policy.block_length = request.max_tokens;
+    request.policy.refresh_every = 1;
+    request.policy.policy = find_policy("interval");
+    const Generated found = engine.generate({request}).front();
+    request.policy.policy = find_policy("none");
+    EXPECT_EQ(found.canvas, engine.generate({request}).front().canvas);
+  }
+}
+
+TEST_F(EngineTest, TemperatureZeroIgnoresTheSeed) {
+  LocalEngine engine(folder_.path(), 1);
+  GenerationRequest request = requests_.front();
+  request.sampling = {.temperature = 0, .top_p = 1, .top_k = 0, .seed = 1};
+  const Generated first = engine.generate({request}).front();
+  request.sampling.seed = 2;
+  expect_same(first, engine.generate({request}).front(), "another seed");
+}
+
+TEST_F(EngineTest, SomeStepsDriftAndSomeDoNot) {
+  LocalEngine engine(folder_.path(), 1);
+  int refreshed = 0, reused = 0;
+  for (const Generated& result : engine.generate(requests_)) {
+    for (const StepTrace& step : result.trace) {
+      if (step.similarity.empty()) continue;
+      step.boundary ? ++refreshed : ++reused;
+    }
+  }
+  EXPECT_GT(refreshed, 10);
+  EXPECT_GT(reused, 10);
+}
+
+}  // namespace
+}  // namespace rubato::testing

@@ -1,0 +1,86 @@
+#include "tests/support/engine/local_engine.h"
+
+#include <ATen/Parallel.h>
+
+#include <future>
+#include <latch>
+
+#include "runtime/base/check.h"
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/engine/step_loop.h"
+
+namespace rubato::testing {
+namespace {
+
+constexpr std::int64_t kCacheTokens = 8192;
+
+}  // namespace
+
+LocalEngine::LocalEngine(const std::filesystem::path& folder, int tp, Storage storage)
+    : group_(tp) {
+  auto opened = Checkpoint::open(folder);
+  RUBATO_CHECK(opened.ok(), opened.ok() ? "" : opened.error().message);
+  auto checkpoint = std::make_shared<Checkpoint>(std::move(opened).value());
+  config_ = checkpoint->config();
+  coordinator_ = std::make_unique<Coordinator>(
+      CoordinatorLimits{.scheduler = {.cache_tokens = kCacheTokens, .max_sequences = 64},
+                        .max_queued = 1024,
+                        .max_context = config_.max_sequence_length,
+                        .num_layers = config_.n_layers});
+  for (int rank = 0; rank < tp; ++rank) {
+    threads_.emplace_back(
+        [this, rank, checkpoint, storage] { run_rank(rank, *checkpoint, storage); });
+  }
+}
+
+LocalEngine::~LocalEngine() {
+  coordinator_->shut_down(/*finish_running=*/true);
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage storage) {
+  const int tp = group_.size();
+  at::set_num_threads(1);  // the ranks are the threads here
+  const auto communicator = group_.communicator(rank);
+  const auto control = group_.control_channel(rank);
+  const auto shape = make_shape(config_, rank, tp, storage);
+  RUBATO_CHECK(shape.ok(), shape.ok() ? "" : shape.error().message);
+  const ModelWeights weights = load_weights(*shape, checkpoint);
+  CacheStore cache({.num_layers = shape->num_layers,
+                    .capacity = kCacheTokens,
+                    .hidden_width = shape->local_hidden_width(),
+                    .head_width = shape->local_head_width(),
+                    .bfloat16 = storage == Storage::kBFloat16});
+  Model model(*shape, weights, cache, *communicator);
+  StepLoop loop(model,
+                *control,
+                {.mask = config_.mask_token_id, .eos = config_.eos_token_id},
+                rank == 0 ? coordinator_.get() : nullptr);
+  const Status status = loop.run();
+  RUBATO_CHECK(status.ok(), status.ok() ? "" : status.error().message);
+}
+
+std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest>& requests) {
+  std::vector<Generated> results(requests.size());
+  std::vector<GenerationHandle> handles;
+  std::latch left(static_cast<std::ptrdiff_t>(requests.size()));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Generated& result = results[i];
+    result.canvas = requests[i].prompt;
+    result.canvas.resize(requests[i].prompt.size() + requests[i].max_tokens, config_.mask_token_id);
+    GenerationRequest request = requests[i];
+    request.trace = true;
+    auto handle = coordinator_->submit(request, [&result, &left](const GenerationUpdate& update) {
+      for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
+      if (update.trace) result.trace.push_back(*update.trace);
+      result.stats = update.stats;
+      if (update.finished || update.error) left.count_down();
+    });
+    RUBATO_CHECK(handle.ok(), handle.ok() ? "" : handle.error().message);
+    handles.push_back(std::move(handle).value());
+  }
+  left.wait();
+  return results;
+}
+
+}  // namespace rubato::testing

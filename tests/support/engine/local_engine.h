@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "cache/store/cache_store.h"
+#include "parallel/local_group.h"
+#include "runtime/engine/coordinator.h"
+#include "runtime/model/model.h"
+
+namespace rubato::testing {
+
+/// What a generation came to.
+struct Generated {
+  std::vector<TokenId> canvas;  ///< MASK where nothing was committed
+  std::vector<StepTrace> trace;
+  GenerationStats stats;
+};
+
+/// A whole engine in this process: `tp` ranks as threads, over a checkpoint folder.
+class LocalEngine {
+ public:
+  LocalEngine(const std::filesystem::path& checkpoint, int tp, Storage storage = Storage::kFloat32);
+  ~LocalEngine();
+
+  Coordinator& coordinator() { return *coordinator_; }
+  const ModelConfig& config() const { return config_; }
+
+  /// Submits all requests at once and waits for all of them. They run in one batch as far as the
+  /// cache allows.
+  std::vector<Generated> generate(const std::vector<GenerationRequest>& requests);
+
+ private:
+  void run_rank(int rank, const Checkpoint& checkpoint, Storage storage);
+
+  ModelConfig config_;
+  LocalGroup group_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace rubato::testing
