@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/types.h"
+#include "runtime/base/error.h"
+
+namespace rubato {
+
+class PreTokenizer;
+
+/// A byte-level BPE tokenizer as `tokenizer.json` describes it. Const methods may run on any thread
+/// at once.
+class Tokenizer {
+ public:
+  /// Errors: kInvalidArgument, naming the file and the key: malformed, or a component that is not
+  /// supported (the normalizer must be absent; the pre-tokenizer a regular-expression Split, a
+  /// ByteLevel, or both).
+  static Result<Tokenizer> load(const std::filesystem::path& tokenizer_json);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  /// The ids of plain text: strings that look like special tokens are text too. What is not UTF-8
+  /// becomes U+FFFD.
+  std::vector<TokenId> encode(std::string_view utf8) const;
+
+  /// The text of ids; bytes that are not UTF-8 become U+FFFD, unknown ids nothing.
+  std::string decode(std::span<const TokenId> ids, bool skip_special) const;
+
+  /// The bytes an id stands for: possibly a part of a UTF-8 character; nothing for ids that no
+  /// token has.
+  std::string_view token_bytes(TokenId id) const;
+
+  std::optional<TokenId> token_to_id(std::string_view token) const;
+  bool is_special(TokenId id) const;
+
+  /// One past the highest id.
+  int vocabulary_size() const { return static_cast<int>(bytes_.size()); }
+
+ private:
+  friend class TokenizerLoader;
+  struct Merge {
+    std::int32_t rank = 0;
+    TokenId result = 0;
+  };
+
+  Tokenizer();
+  void encode_piece(std::string_view piece, std::vector<TokenId>& ids) const;
+
+  std::unique_ptr<const PreTokenizer> pre_tokenizer_;
+  std::unordered_map<std::string, TokenId> id_of_;        // by the file's spelling
+  std::unordered_map<std::string, TokenId> id_of_bytes_;  // model tokens only
+  std::unordered_map<std::uint64_t, Merge> merges_;       // left << 32 | right
+  std::vector<std::string> bytes_;                        // by id
+  std::vector<bool> special_;
+  TokenId byte_ids_[256];  // the token of a single byte
+  bool ignore_merges_ = false;
+};
+
+/// UTF-8 with every invalid part replaced by U+FFFD, as Python's errors="replace" does.
+std::string to_valid_utf8(std::string_view bytes);
+
+}  // namespace rubato
