@@ -24,12 +24,12 @@ std::string with_separators(std::int64_t number) {
   return digits;
 }
 
-// In the largest unit that leaves at least 0.1 before it.
+// In the largest unit of which there is at least one, with one decimal.
 std::string human_bytes(std::int64_t bytes) {
   constexpr std::array kUnits = {"KiB", "MiB", "GiB"};
   double value = static_cast<double>(bytes) / 1024;
   std::size_t unit = 0;
-  while (value >= 0.1 * 1024 && unit + 1 < kUnits.size()) {
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;
   }
