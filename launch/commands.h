@@ -1,0 +1,21 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace rubato {
+
+/// How the process was started, as MPI wants to see it.
+struct ProgramArguments {
+  int* argc = nullptr;
+  char*** argv = nullptr;
+};
+
+/// What the chosen subcommand does once the arguments are parsed; returns the exit status.
+using Action = std::function<int()>;
+
+/// Each adds a subcommand to `app`; choosing it sets `action`. `action` and `app` outlive the
+/// parsing, the returned action outlives nothing but the call.
+void add_inspect_command(CLI::App& app, Action& action);
+
+}  // namespace rubato

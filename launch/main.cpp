@@ -1,0 +1,34 @@
+#include <algorithm>
+#include <exception>
+#include <iostream>
+
+#include "launch/commands.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Rubato: serves masked-diffusion language models of the LLaDA family", "rubato");
+  app.set_version_flag("--version", "rubato " RUBATO_VERSION);
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::help);
+  rubato::Action action;
+  rubato::add_inspect_command(app, action);
+  const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), named)) {
+    std::cerr << "rubato: there is no command '" << argv[1] << "'; see rubato --help\n";
+    return kUsageError;
+  }
+  try {
+    app.parse(argc, argv);
+    return action();
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  } catch (const std::exception& error) {
+    std::cerr << "rubato: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launch/config.h"
+
+namespace rubato {
+
+/// The options that say what is to be served: a configuration file, flags that name single keys,
+/// and --set for all others. Must outlive the parsing of the command they were added to.
+class ConfigOptions {
+ public:
+  explicit ConfigOptions(CLI::App& command);
+
+  /// The configuration that was asked for; call after parsing. --set overrides the file, a flag
+  /// overrides --set.
+  Result<Config> load() const;
+
+ private:
+  void add_flag(CLI::App& command, std::string flag, std::string type, std::string key);
+
+  std::filesystem::path file_;
+  std::vector<std::string> sets_;
+  std::vector<std::unique_ptr<ConfigOverride>> flags_;  // a value left empty was not given
+};
+
+}  // namespace rubato
