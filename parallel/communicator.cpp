@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
-
-#include "runtime/base/check.h"
 
 namespace rubato {
 
@@ -12,32 +11,51 @@ void SingleCommunicator::all_gather(const at::Tensor& mine, at::Tensor& all) {
   std::memcpy(all.data_ptr(), mine.data_ptr(), mine.nbytes());
 }
 
+namespace {
+
+constexpr int kBlock = 256;      // floats summed at a time: the levels stay in the first cache
+constexpr int kMostLevels = 16;  // of the tree: far more ranks than there are
+using Block = std::array<float, kBlock>;
+
+void add(const float* left, const float* right, int size, Block& sum) {
+  for (int i = 0; i < size; ++i) sum[i] = left[i] + right[i];
+}
+
+/// The tree sum of `size` floats. A binary counter: level l waits for the sum of 2^l parts that
+/// follow those it holds.
+void tree_sum_block(const float* parts, int num_parts, std::int64_t stride, int size, Block& sum) {
+  std::array<Block, kMostLevels> levels;
+  for (int p = 0; p < num_parts; p += 2) {
+    const float* left = parts + p * stride;
+    int level = 0;
+    if (p + 1 == num_parts) {
+      std::memcpy(sum.data(), left, size * sizeof(float));
+    } else {
+      add(left, left + stride, size, sum);
+      level = 1;
+      for (int carry = p >> 1; (carry & 1) != 0; carry >>= 1, ++level)
+        add(levels[level].data(), sum.data(), size, sum);
+    }
+    if (p + 2 < num_parts) levels[level] = sum;
+  }
+  // A count that is no power of two leaves several levels, the lowest of them in `sum`: the later,
+  // smaller ones join the earlier from the right.
+  for (int level = std::countr_zero(static_cast<unsigned>(num_parts)) + 1; num_parts >> level != 0;
+       ++level) {
+    if ((num_parts >> level & 1) != 0) add(levels[level].data(), sum.data(), size, sum);
+  }
+}
+
+}  // namespace
+
 namespace detail {
 
 void tree_sum(
     const float* parts, int num_parts, std::int64_t stride, float* out, std::int64_t count) {
-  constexpr int kBlock = 256, kMostLevels = 16;
-  std::array<std::array<float, kBlock>, kMostLevels> levels;
+  Block sum;
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
     const auto size = static_cast<int>(std::min<std::int64_t>(kBlock, count - begin));
-    std::array<float, kBlock> sum;
-    for (int p = 0; p < num_parts; ++p) {
-      std::memcpy(sum.data(), parts + p * stride + begin, size * sizeof(float));
-      int level = 0;
-      for (int carry = p; carry & 1; carry >>= 1, ++level) {
-        for (int i = 0; i < size; ++i) sum[i] = levels[level][i] + sum[i];
-      }
-      levels[level] = sum;
-    }
-    // A count that is no power of two leaves several levels: the later, smaller ones join the
-    // earlier from the right.
-    int lowest = 0;
-    while (!(num_parts >> lowest & 1)) ++lowest;
-    sum = levels[lowest];
-    for (int level = lowest + 1; level < kMostLevels && num_parts >> level; ++level) {
-      if (!(num_parts >> level & 1)) continue;
-      for (int i = 0; i < size; ++i) sum[i] = levels[level][i] + sum[i];
-    }
+    tree_sum_block(parts + begin, num_parts, stride, size, sum);
     std::memcpy(out + begin, sum.data(), size * sizeof(float));
   }
 }
