@@ -40,6 +40,15 @@ function(rubato_pytest name)
     PROCESSORS ${arg_PROCESSORS} ENVIRONMENT "RUBATO_BUILD_DIR=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1;${arg_ENVIRONMENT}")
 endfunction()
 
+# rubato_mpi_test(NAME PROGRAM RANKS [ARGUMENT ...]): a program that mpirun starts, every rank making the same calls in
+# the same order, as one CTest test.
+function(rubato_mpi_test name program ranks)
+  add_test(NAME ${name} COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -np ${ranks}
+    $<TARGET_FILE:${program}> ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks}
+    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1")
+endfunction()
+
 # Sets `out` to whether `target` links `wanted`, directly or through others.
 function(rubato_links target wanted out)
   set(pending ${target})

@@ -1,0 +1,125 @@
+#include "launch/engine_host.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "cache/store/cache_store.h"
+#include "runtime/base/concat.h"
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/engine/step_loop.h"
+#include "runtime/model/model.h"
+
+namespace rubato {
+namespace {
+
+/// `auto` is float32: the only device of this version is the CPU, where bfloat16 saves memory but
+/// no time.
+Storage storage_of(const ModelSection& model) {
+  return model.dtype == "bfloat16" ? Storage::kBFloat16 : Storage::kFloat32;
+}
+
+int threads_of(const EngineSection& engine, const Mesh& mesh) {
+  if (engine.threads > 0) return engine.threads;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, cores / mesh.local_size);
+}
+
+CacheShape cache_shape(const ModelShape& shape, const EngineSection& engine) {
+  return {.num_layers = shape.num_layers,
+          .capacity = engine.cache_tokens,
+          .hidden_width = shape.local_hidden_width(),
+          .head_width = shape.local_head_width(),
+          .bfloat16 = shape.storage == Storage::kBFloat16};
+}
+
+CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& model) {
+  return {.scheduler = {.cache_tokens = engine.cache_tokens, .max_sequences = engine.max_sequences},
+          .max_queued = engine.max_queued,
+          .max_context = model.max_sequence_length,
+          .num_layers = model.n_layers};
+}
+
+/// What is read from the checkpoint, which is closed again.
+struct Loaded {
+  ModelConfig config;
+  ModelShape shape;
+  ModelWeights weights;
+};
+
+Result<Loaded> load_model(const ModelSection& model, const Mesh& mesh) {
+  const auto checkpoint = Checkpoint::open(model.path);
+  if (!checkpoint) return checkpoint.error();
+  const auto shape =
+      make_shape(checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(model));
+  if (!shape) return shape.error();
+  return Loaded{checkpoint->config(), *shape, load_weights(*shape, *checkpoint)};
+}
+
+}  // namespace
+
+struct EngineHost::Parts {
+  Parts(Loaded loaded, const EngineSection& engine, const Mesh& mesh)
+      : config(std::move(loaded.config)),
+        weights(std::move(loaded.weights)),
+        num_threads(threads_of(engine, mesh)),
+        communicator(make_mpi_communicator(std::chrono::seconds(engine.watchdog_s))),
+        control(make_mpi_control_channel(std::chrono::seconds(engine.watchdog_s))),
+        cache(cache_shape(loaded.shape, engine)),
+        coordinator(mesh.tp_rank == 0 ? std::make_unique<Coordinator>(limits_of(engine, config))
+                                      : nullptr),
+        shape(loaded.shape) {}
+
+  // In order of use: each is destroyed before what it refers to.
+  const ModelConfig config;
+  const ModelWeights weights;
+  const int num_threads;
+  const std::unique_ptr<Communicator> communicator;
+  const std::unique_ptr<ControlChannel> control;
+  CacheStore cache;
+  const std::unique_ptr<Coordinator> coordinator;
+  const ModelShape shape;
+};
+
+EngineHost::EngineHost(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+EngineHost::~EngineHost() = default;
+
+Result<std::unique_ptr<EngineHost>> EngineHost::load(const Config& config, const Mesh& mesh) {
+  auto loaded = load_model(config.model, mesh);
+  const std::string failure = loaded ? "" : loaded.error().message;
+  if (const Status agreed = agree("loading the model", "", failure); !agreed) return agreed.error();
+  auto parts = std::make_unique<Parts>(*std::move(loaded), config.engine, mesh);
+  const std::int64_t cache_mib =
+      (parts->cache.shape().bytes_per_token() * parts->cache.shape().capacity) >> 20;
+  log_info(concat("model loaded; cache for ",
+                  config.engine.cache_tokens,
+                  " tokens, up to ",
+                  cache_mib,
+                  " MiB; ",
+                  parts->num_threads,
+                  " compute threads"));
+  return std::unique_ptr<EngineHost>(new EngineHost(std::move(parts)));
+}
+
+const ModelConfig& EngineHost::model() const {
+  return parts_->config;
+}
+
+Coordinator* EngineHost::coordinator() {
+  return parts_->coordinator.get();
+}
+
+Status EngineHost::run() {
+  // The number is the calling thread's own, hence set here and not where the engine was made.
+  at::set_num_threads(parts_->num_threads);
+  Model model(parts_->shape, parts_->weights, parts_->cache, *parts_->communicator);
+  const ControlTokens tokens{.mask = parts_->config.mask_token_id,
+                             .eos = parts_->config.eos_token_id};
+  StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());
+  return loop.run();
+}
+
+}  // namespace rubato

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+
+#include "launch/config.h"
+#include "parallel/mpi.h"
+#include "runtime/checkpoint/model_config.h"
+#include "runtime/engine/coordinator.h"
+
+namespace rubato {
+
+/// One rank's engine: its weights, caches, communicators and step loop, wired as the configuration
+/// says. All ranks of the group make one each, after `make_mesh`. The MPI session outlives it.
+class EngineHost {
+ public:
+  /// Opens the checkpoint and loads this rank's share. All ranks return together and alike: what
+  /// went wrong on one is the error of all.
+  static Result<std::unique_ptr<EngineHost>> load(const Config& config, const Mesh& mesh);
+  ~EngineHost();
+
+  const ModelConfig& model() const;
+
+  /// The door for generations, on rank 0; null on the others. Its `shut_down` ends `run` on every
+  /// rank.
+  Coordinator* coordinator();
+
+  /// Makes steps until the coordinator is shut down. The calling thread is the engine thread. An
+  /// error means that this rank cannot go on: the process must end, and the job with it.
+  Status run();
+
+ private:
+  struct Parts;
+  explicit EngineHost(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace rubato
