@@ -1,0 +1,56 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/generation.h"
+#include "runtime/text/chat_template.h"
+#include "runtime/text/tokenizer.h"
+
+namespace rubato {
+
+/// The model as clients see it.
+struct ServedModel {
+  std::string id;
+  std::int64_t created = 0;  ///< Unix seconds
+  int max_context = 0;
+  TokenId mask_id = 0;
+  std::vector<TokenId> stop_ids;  ///< where text is cut: EOS and end of turn
+};
+
+/// What a request gets where it says nothing.
+struct GenerationDefaults {
+  PolicyParams policy;
+  CommitParams commit;
+  std::int64_t max_request_tokens = 16384;  ///< n x max_tokens of one request
+};
+
+/// Everything that parsing a request needs to know; borrowed.
+struct ApiContext {
+  const ServedModel& model;
+  const Tokenizer& tokenizer;
+  const ChatTemplate* chat_template;  ///< null: chat is refused
+  const GenerationDefaults& defaults;
+};
+
+/// A validated request: one generation for each choice to be given.
+struct ApiRequest {
+  bool chat = false;
+  bool stream = false;
+  bool include_usage = false;
+  bool return_token_ids = false;
+  bool trace = false;
+  std::vector<std::string> stop;
+  std::vector<GenerationRequest> choices;  ///< prompts x n, in order
+  int choices_per_prompt = 1;
+};
+
+/// Errors carry the dotted path of the field and what is allowed.
+Result<ApiRequest> parse_chat_request(const boost::json::object& body, const ApiContext& context);
+Result<ApiRequest> parse_completion_request(const boost::json::object& body,
+                                            const ApiContext& context);
+
+}  // namespace rubato
