@@ -1,0 +1,13 @@
+#pragma once
+
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <string>
+
+namespace rubato {
+
+/// What Beast's parser lets through and a server must not (ambiguous framing is how requests are
+/// smuggled past a proxy): empty when the header is sound, else what is wrong with it.
+std::string header_fault(const boost::beast::http::request_header<>& header, int max_fields);
+
+}  // namespace rubato

@@ -1,0 +1,131 @@
+#include "http/server.h"
+
+#include <boost/asio.hpp>
+#include <thread>
+#include <vector>
+
+#include "http/session.h"
+#include "runtime/base/concat.h"
+#include "runtime/base/log.h"
+
+namespace rubato {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+class Server::Impl {
+ public:
+  Impl(ServerConfig config,
+       ServedModel model,
+       const Tokenizer& tokenizer,
+       std::optional<ChatTemplate> chat_template,
+       GenerationClient& client,
+       GenerationDefaults defaults)
+      : config_(std::move(config)),
+        model_(std::move(model)),
+        chat_template_(chat_template),
+        defaults_(defaults),
+        context_{config_, model_, tokenizer, chat_template_, defaults_, client, active_requests_},
+        acceptor_(asio::make_strand(io_)) {}
+
+  ~Impl() { stop(); }
+
+  Status start() {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(config_.bind, error);
+    const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(config_.port));
+    if (!error) acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      return Error{
+          Code::kUnavailable,
+          concat("cannot listen on ", config_.bind, ":", config_.port, ": ", error.message()),
+          "server.port"};
+    }
+    port_ = acceptor_.local_endpoint().port();
+    asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
+    for (int i = 0; i < config_.threads; ++i) {
+      threads_.emplace_back([this] { io_.run(); });
+    }
+    return {};
+  }
+
+  void stop_accepting() {
+    asio::post(acceptor_.get_executor(), [this] {
+      boost::system::error_code ignored;
+      acceptor_.close(ignored);
+    });
+  }
+
+  void stop() {
+    io_.stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  std::uint16_t port() const { return port_; }
+  int active_requests() const { return active_requests_; }
+
+ private:
+  asio::awaitable<void> accept() {
+    while (acceptor_.is_open()) {
+      auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_),
+                                                             asio::as_tuple(asio::use_awaitable));
+      if (error) continue;
+      if (connections_ >= config_.max_connections)
+        continue;  // dropped: the limit is the operator's
+      boost::system::error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      ++connections_;
+      const auto executor = socket.get_executor();
+      asio::co_spawn(executor,
+                     serve_connection(std::move(socket), context_),
+                     [this](std::exception_ptr failure) {
+                       --connections_;
+                       if (failure) log_warning("a connection ended by an exception");
+                     });
+    }
+  }
+
+  const ServerConfig config_;
+  const ServedModel model_;
+  const std::optional<ChatTemplate> chat_template_;
+  const GenerationDefaults defaults_;
+  std::atomic<int> active_requests_{0};
+  std::atomic<int> connections_{0};
+  const SessionContext context_;
+  asio::io_context io_;
+  tcp::acceptor acceptor_;
+  std::uint16_t port_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+Server::Server(ServerConfig config,
+               ServedModel model,
+               const Tokenizer& tokenizer,
+               std::optional<ChatTemplate> chat_template,
+               GenerationClient& client,
+               GenerationDefaults defaults)
+    : impl_(std::make_unique<Impl>(
+          std::move(config), std::move(model), tokenizer, chat_template, client, defaults)) {}
+Server::~Server() = default;
+
+Status Server::start() {
+  return impl_->start();
+}
+std::uint16_t Server::port() const {
+  return impl_->port();
+}
+void Server::stop_accepting() {
+  impl_->stop_accepting();
+}
+int Server::active_requests() const {
+  return impl_->active_requests();
+}
+void Server::stop() {
+  impl_->stop();
+}
+
+}  // namespace rubato

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/openai/request.h"
+
+namespace rubato {
+
+struct ServerConfig {
+  std::string bind = "127.0.0.1";
+  int port = 8000;  ///< 0: any free one
+  int threads = 1;
+  std::int64_t max_body_bytes = 4 << 20;
+  int max_header_bytes = 16 << 10;
+  int max_header_fields = 100;
+  int max_json_depth = 64;
+  int max_connections = 1024;
+  int request_timeout_s = 30;  ///< for a request to arrive in full
+  int idle_timeout_s = 75;     ///< between two requests of a connection
+  std::string version;
+};
+
+/// The HTTP front end: OpenAI's routes over a GenerationClient. Owns its threads. What it is given
+/// must outlive it.
+class Server {
+ public:
+  Server(ServerConfig config,
+         ServedModel model,
+         const Tokenizer& tokenizer,
+         std::optional<ChatTemplate> chat_template,
+         GenerationClient& client,
+         GenerationDefaults defaults);
+  ~Server();
+
+  /// Binds, listens and starts the threads. Errors: kUnavailable, with the address and the reason.
+  Status start();
+
+  /// The port it listens on; after `start`.
+  std::uint16_t port() const;
+
+  /// No new connections; those that are open are served on.
+  void stop_accepting();
+
+  /// How many requests are being answered.
+  int active_requests() const;
+
+  /// Closes everything and joins the threads.
+  void stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rubato

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <optional>
+
+#include "http/server.h"
+
+namespace rubato {
+
+/// What all sessions of a server share; outlives them.
+struct SessionContext {
+  const ServerConfig& config;
+  const ServedModel& model;
+  const Tokenizer& tokenizer;
+  const std::optional<ChatTemplate>& chat_template;
+  const GenerationDefaults& defaults;
+  GenerationClient& client;
+  std::atomic<int>& active_requests;
+};
+
+/// Serves one connection until it closes, falls silent or breaks the protocol. Runs on the socket's
+/// strand.
+boost::asio::awaitable<void> serve_connection(boost::asio::ip::tcp::socket socket,
+                                              const SessionContext& context);
+
+}  // namespace rubato
