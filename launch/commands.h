@@ -17,5 +17,7 @@ using Action = std::function<int()>;
 /// Each adds a subcommand to `app`; choosing it sets `action`. `action` and `app` outlive the
 /// parsing, the returned action outlives nothing but the call.
 void add_inspect_command(CLI::App& app, Action& action);
+void add_serve_command(CLI::App& app, ProgramArguments program, Action& action);
+void add_run_batch_command(CLI::App& app, ProgramArguments program, Action& action);
 
 }  // namespace rubato

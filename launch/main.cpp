@@ -16,6 +16,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   rubato::Action action;
+  const rubato::ProgramArguments program{&argc, &argv};
+  rubato::add_serve_command(app, program, action);
+  rubato::add_run_batch_command(app, program, action);
   rubato::add_inspect_command(app, action);
   const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), named)) {

@@ -1,0 +1,168 @@
+#include "http/openai/batch.h"
+
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "http/openai/response.h"
+#include "runtime/base/concat.h"
+
+namespace rubato {
+namespace {
+
+namespace json = boost::json;
+
+/// One line on its way: filled in by the engine's thread under the batch's mutex.
+struct Line {
+  std::int64_t number = 0;
+  json::value custom_id = nullptr;
+  std::optional<Error> error;
+  std::optional<ApiRequest> request;
+  std::vector<GenerationHandle> handles;
+  std::vector<Answer> answers;
+  std::size_t unfinished = 0;
+
+  bool done() const { return unfinished == 0; }
+};
+
+class Batch {
+ public:
+  Batch(const ApiContext& context, GenerationClient& client) : context_(context), client_(client) {}
+
+  /// Reads and submits a line.
+  void begin(const std::string& text, std::int64_t number) {
+    auto line = std::make_shared<Line>();
+    line->number = number;
+    Result<ApiRequest> parsed = parse(text, *line);
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(line);
+    if (!parsed) {
+      line->error = parsed.error();
+      return;
+    }
+    line->request = std::move(parsed).value();
+    for (const GenerationRequest& choice : line->request->choices) {
+      line->answers.emplace_back(
+          context_.tokenizer, choice, context_.model.stop_ids, line->request->stop);
+    }
+    line->unfinished = line->answers.size();
+    for (std::size_t i = 0; i < line->answers.size() && !line->error; ++i) submit(line, i);
+  }
+
+  std::size_t in_flight() const { return lines_.size(); }
+
+  /// Waits for the oldest line and takes it out.
+  std::shared_ptr<Line> finish_oldest() {
+    std::unique_lock lock(mutex_);
+    const std::shared_ptr<Line> line = lines_.front();
+    changed_.wait(lock, [&] { return line->done() || line->error; });
+    lines_.pop_front();
+    line->handles.clear();
+    return line;
+  }
+
+ private:
+  Result<ApiRequest> parse(const std::string& text, Line& line) const {
+    boost::system::error_code code;
+    const json::value value = json::parse(text, code);
+    if (code || !value.is_object())
+      return Error{Code::kInvalidArgument, concat("line ", line.number, " is not a JSON object")};
+    const json::object& object = value.get_object();
+    if (const auto* id = object.if_contains("custom_id"); id != nullptr && id->is_string())
+      line.custom_id = *id;
+    if (line.custom_id.is_null())
+      return Error{Code::kInvalidArgument, "`custom_id` must be a string", "custom_id"};
+    const auto* method = object.if_contains("method");
+    if (method != nullptr && *method != "POST")
+      return Error{Code::kInvalidArgument, "`method` must be \"POST\"", "method"};
+    const auto* body = object.if_contains("body");
+    if (body == nullptr || !body->is_object())
+      return Error{Code::kInvalidArgument, "`body` must be an object", "body"};
+    const auto* url = object.if_contains("url");
+    const bool chat = url != nullptr && *url == "/v1/chat/completions";
+    if (!chat && (url == nullptr || *url != "/v1/completions")) {
+      return Error{Code::kInvalidArgument,
+                   "`url` must be \"/v1/chat/completions\" or \"/v1/completions\"",
+                   "url"};
+    }
+    auto request = chat ? parse_chat_request(body->get_object(), context_)
+                        : parse_completion_request(body->get_object(), context_);
+    if (request && request->stream)
+      return Error{Code::kInvalidArgument, "a batch has no streams", "stream"};
+    return request;
+  }
+
+  void submit(const std::shared_ptr<Line>& line, std::size_t i) {
+    auto handle =
+        client_.submit(line->request->choices[i], [this, line, i](const GenerationUpdate& update) {
+          const std::lock_guard lock(mutex_);
+          if (line->answers[i].complete() || line->error) return;
+          if (update.error) line->error = update.error;
+          line->answers[i].add(update);
+          if (line->answers[i].complete()) --line->unfinished;
+          if (line->answers[i].met_stop_string()) line->handles[i].cancel();
+          if (line->done() || line->error) changed_.notify_all();
+        });
+    if (!handle) {
+      line->error = handle.error();
+      return;
+    }
+    line->handles.push_back(std::move(handle).value());
+  }
+
+  const ApiContext& context_;
+  GenerationClient& client_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<Line>> lines_;  // in input order
+};
+
+json::object result_of(const Line& line, const ServedModel& model) {
+  json::object result{{"id", concat("batch_req_", line.number)}, {"custom_id", line.custom_id}};
+  const std::string request_id = concat("req-", line.number);
+  if (line.error) {
+    result["response"] = {{"status_code", http_status(*line.error)},
+                          {"request_id", request_id},
+                          {"body", make_error(*line.error)}};
+    result["error"] = {{"code", to_string(line.error->code)},
+                       {"message", line.error->message.substr(0, 1500)}};
+  } else {
+    result["response"] = {
+        {"status_code", 200},
+        {"request_id", request_id},
+        {"body", make_response(make_head(*line.request, model), *line.request, line.answers)}};
+    result["error"] = nullptr;
+  }
+  return result;
+}
+
+}  // namespace
+
+BatchProgress run_batch(std::istream& in,
+                        std::ostream& out,
+                        const ApiContext& context,
+                        GenerationClient& client,
+                        int max_concurrent,
+                        const std::function<void(const BatchProgress&)>& progress) {
+  Batch batch(context, client);
+  BatchProgress count;
+  const auto write_oldest = [&] {
+    const std::shared_ptr<Line> line = batch.finish_oldest();
+    out << json::serialize(result_of(*line, context.model)) << '\n' << std::flush;
+    ++count.done;
+    count.failed += line->error.has_value();
+    progress(count);
+  };
+  std::string text;
+  for (std::int64_t number = 1; std::getline(in, text); ++number) {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    batch.begin(text, number);
+    if (batch.in_flight() >= static_cast<std::size_t>(max_concurrent)) write_oldest();
+  }
+  while (batch.in_flight() > 0) write_oldest();
+  return count;
+}
+
+}  // namespace rubato

@@ -1,0 +1,117 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "http/openai/batch.h"
+#include "launch/commands.h"
+#include "launch/engine_host.h"
+#include "launch/options.h"
+#include "launch/serving.h"
+#include "parallel/mpi.h"
+#include "runtime/base/concat.h"
+#include "runtime/base/log.h"
+
+namespace rubato {
+namespace {
+
+struct BatchArguments {
+  explicit BatchArguments(CLI::App& command) : config(command) {}
+  ConfigOptions config;
+  std::string input, output;
+};
+
+int fail(const Error& error) {
+  log_error(error.message);
+  return 1;
+}
+
+std::int64_t count_lines(const std::string& file) {
+  std::ifstream in(file);
+  std::int64_t lines = 0;
+  for (std::string line; std::getline(in, line);)
+    lines += line.find_first_not_of(" \t\r") != std::string::npos;
+  return lines;
+}
+
+/// A bar on a terminal, nothing elsewhere.
+void show_progress(const BatchProgress& progress, std::int64_t total) {
+  if (!isatty(STDERR_FILENO)) return;
+  constexpr std::int64_t kWidth = 30;
+  const std::int64_t filled = total > 0 ? progress.done * kWidth / total : kWidth;
+  std::cerr << '\r' << '[' << std::string(filled, '#') << std::string(kWidth - filled, ' ') << "] "
+            << progress.done << '/' << total
+            << (progress.failed > 0 ? concat(", ", progress.failed, " failed") : "")
+            << (progress.done == total ? "\n" : "") << std::flush;
+}
+
+/// Rank 0: the batch on a thread of its own beside the engine, which has the calling thread.
+int run_front(const BatchArguments& arguments, const Config& config, EngineHost& host) {
+  Result<TextSide> text = load_text_side(config, host.model());
+  std::ifstream in(arguments.input);
+  std::ofstream out(arguments.output);
+  std::string failure = text ? "" : text.error().message;
+  if (!in) failure = concat("cannot read ", arguments.input);
+  if (!out) failure = concat("cannot write ", arguments.output);
+  if (Status agreed = agree("the batch", "", failure); !agreed) return fail(agreed.error());
+  const std::int64_t total = count_lines(arguments.input);
+  BatchProgress result;
+  std::thread batch([&] {
+    const ApiContext context = text->context();
+    result = run_batch(in,
+                       out,
+                       context,
+                       *host.coordinator(),
+                       config.engine.max_sequences,
+                       [&](const BatchProgress& p) { show_progress(p, total); });
+    host.coordinator()->shut_down(/*finish_running=*/true);
+  });
+  const Status status = host.run();
+  batch.join();
+  if (!status) return fail(status.error());
+  log_info(concat(result.done,
+                  " lines answered, ",
+                  result.failed,
+                  " of them with an error; results in ",
+                  arguments.output));
+  return 0;
+}
+
+int run(const BatchArguments& arguments, ProgramArguments program) {
+  MpiSession mpi(program.argc, program.argv);
+  Result<Config> config = arguments.config.load();
+  if (!config) return fail(config.error());
+  Result<Mesh> mesh = make_mesh(config->engine.tp);
+  if (!mesh) return fail(mesh.error());
+  configure_logging(log_level(config->log),
+                    mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");
+  Result<std::unique_ptr<EngineHost>> host = EngineHost::load(*config, *mesh);
+  if (!host) return fail(host.error());
+  if (mesh->tp_rank == 0) return run_front(arguments, *config, **host);
+  if (Status agreed = agree("the batch", "", ""); !agreed) return 1;
+  const Status status = (*host)->run();
+  return status ? 0 : fail(status.error());
+}
+
+}  // namespace
+
+void add_run_batch_command(CLI::App& app, ProgramArguments program, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("run-batch", "Answer a file of requests in OpenAI's Batch format");
+  const auto arguments = std::make_shared<BatchArguments>(*command);
+  command->add_option("-i,--input", arguments->input, "Requests, one JSON object a line")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command
+      ->add_option(
+          "-o,--output", arguments->output, "Results, one JSON object a line, in input order")
+      ->required();
+  command->callback([arguments, program, &action] {
+    action = [arguments, program] { return run(*arguments, program); };
+  });
+}
+
+}  // namespace rubato
