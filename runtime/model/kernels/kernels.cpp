@@ -17,16 +17,23 @@ std::int64_t attention_scratch_size(int canvas_length, int head_dim) {
          kMostTileRows * (padded(canvas_length) + head_dim);
 }
 
-const Kernels& kernels() {
+std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> available;
 #ifdef RUBATO_X86
-  static const Kernels& best =
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") ? kKernels_avx512
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")        ? kKernels_avx2
-                                                                               : kKernels_generic;
-  return best;
-#else
-  return kKernels_generic;
+  // Every feature that CMakeLists.txt compiles a set with.
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    available.push_back(&kKernels_avx512);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    available.push_back(&kKernels_avx2);
 #endif
+  available.push_back(&kKernels_generic);
+  return available;
+}
+
+const Kernels& kernels() {
+  static const Kernels& best = *available_kernels().front();
+  return best;
 }
 
 }  // namespace rubato

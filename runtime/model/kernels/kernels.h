@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace rubato {
 
@@ -133,6 +134,9 @@ struct Kernels {
 inline constexpr std::int64_t kPanelWidth = 32;
 
 std::int64_t attention_scratch_size(int canvas_length, int head_dim);
+
+/// The kernels of every instruction set this CPU has, the best first. For tests; see `kernels`.
+std::vector<const Kernels*> available_kernels();
 
 /// The kernels of the best instruction set this CPU has. Any thread.
 const Kernels& kernels();
