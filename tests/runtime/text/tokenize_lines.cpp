@@ -1,0 +1,18 @@
+// Reads JSON strings, one a line, and writes the ids of each, so that another tokenizer's can be
+// compared.
+#include <boost/json.hpp>
+#include <iostream>
+#include <string>
+
+#include "runtime/text/tokenizer.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::cerr << "usage: rubato_tokenize_lines TOKENIZER_JSON < lines\n", 2;
+  const auto tokenizer = rubato::Tokenizer::load(argv[1]);
+  if (!tokenizer) return std::cerr << tokenizer.error().message << '\n', 1;
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string text(boost::json::parse(line).as_string());
+    const auto ids = tokenizer->encode(text);
+    std::cout << boost::json::serialize(boost::json::array(ids.begin(), ids.end())) << '\n';
+  }
+}
