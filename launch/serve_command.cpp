@@ -6,6 +6,7 @@
 
 #include "http/server.h"
 #include "launch/commands.h"
+#include "launch/drain_deadline.h"
 #include "launch/engine_host.h"
 #include "launch/options.h"
 #include "launch/serving.h"
@@ -69,20 +70,27 @@ int serve_front(const Config& config,
     if (Status ended = host.run(); !ended) log_error(ended.error().message);
     return fail(status.error());
   }
+  DrainDeadline deadline;
   int stops = 0;
   signals.listen([&](int) {
     const bool drain = stops++ == 0;
     log_info(drain ? "draining: finishing what runs, taking nothing new" : "stopping at once");
     server.stop_accepting();
     host.coordinator()->shut_down(/*finish_running=*/drain);
+    if (!drain) return;
+    deadline.start(std::chrono::seconds(config.server.drain_timeout_s), [&] {
+      log_warning("the drain deadline has passed: ending what still runs");
+      host.coordinator()->shut_down(/*finish_running=*/false);
+    });
   });
   announce(server, config, ready_file);
   const Status status = host.run();
   // The engine has answered everything; what is left is to write it out.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  while (server.active_requests() > 0 && std::chrono::steady_clock::now() < deadline)
+  const auto written_by = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (server.active_requests() > 0 && std::chrono::steady_clock::now() < written_by)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   signals.stop();
+  deadline.cancel();
   server.stop();
   return status ? 0 : fail(status.error());
 }
