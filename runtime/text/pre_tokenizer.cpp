@@ -6,16 +6,45 @@
 #include "runtime/base/check.h"
 
 namespace rubato {
+namespace {
+
+/// The pattern in PCRE2's words. PCRE2 counts U+180E among white space (Perl's older tables);
+/// Unicode and the expression library that tokenizers are trained with do not.
+std::string with_unicode_spaces(const std::string& pattern) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t at = 0; at < pattern.size(); ++at) {
+    const char sign = pattern[at];
+    if (sign == '\\' && at + 1 < pattern.size()) {
+      const char escaped = pattern[++at];
+      if (escaped == 's') {
+        out += in_class ? R"(\t-\r\x{85}\p{Z})" : R"([\t-\r\x{85}\p{Z}])";
+      } else if (escaped == 'S') {
+        out += in_class ? R"(\S\x{180e})" : R"([\S\x{180e}])";
+      } else {
+        out += {sign, escaped};
+      }
+      continue;
+    }
+    if (sign == '[') in_class = true;
+    if (sign == ']') in_class = false;
+    out += sign;
+  }
+  return out;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<const PreTokenizer>> PreTokenizer::compile(const std::string& pattern,
                                                                   bool add_prefix_space) {
   std::unique_ptr<PreTokenizer> made(new PreTokenizer);
   made->add_prefix_space_ = add_prefix_space;
   if (!pattern.empty()) {
+    const std::string translated = with_unicode_spaces(pattern);
     int code = 0;
     PCRE2_SIZE offset = 0;
-    made->code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()),
-                                pattern.size(),
+    made->code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
+                                translated.size(),
                                 PCRE2_UTF | PCRE2_UCP,
                                 &code,
                                 &offset,

@@ -28,7 +28,8 @@ def character(rng):
 def strings(seed, count):
     rng = random.Random(seed)
     words = ["Ann", "has", " 12", "don't", "DON'T", "we'll", "\n\n", "   ", "\t", "def f(x):", "####", "é", "🎈", "漢字", "x" * 40,
-             "<|eot_id|>", "\u200d", "e\u0301", "שלום", "\r\n", "1234567", "==", "...", " ", "\u00a0", "ſ", "K"]
+             "<|eot_id|>", "\u200d", "e\u0301", "שלום", "\r\n", "1234567", "==", "...", " ", "\u00a0",
+             "\u180e", "\u0085", "\x1c", "\u200b", "\ufeff", "ſ", "K"]
     for _ in range(count):
         pieces = [rng.choice(words) if rng.random() < 0.6 else character(rng) for _ in range(rng.randrange(1, 14))]
         yield "".join(pieces)
