@@ -113,6 +113,9 @@ class TokenizerLoader {
       } else if (type == "ByteLevel" && !byte_level) {
         byte_level = true;
         prefix_space = flag(*part, "add_prefix_space", true);
+        // It would put a space before every piece of the Split, not before the text.
+        if (prefix_space && !pattern.empty())
+          fail("pre_tokenizer.ByteLevel.add_prefix_space after a Split is not supported");
         if (flag(*part, "use_regex", true)) {
           if (!pattern.empty())
             fail("pre_tokenizer has a Split and a ByteLevel with use_regex; only one may split");
