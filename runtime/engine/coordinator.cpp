@@ -5,20 +5,6 @@
 #include "runtime/base/check.h"
 
 namespace rubato {
-namespace {
-
-SequenceSpec make_spec(GenerationRequest& request) {
-  SequenceSpec spec;
-  spec.prompt = std::move(request.prompt);
-  spec.max_tokens = request.max_tokens;
-  spec.policy = request.policy;
-  spec.commit = request.commit;
-  spec.sampling = request.sampling;
-  spec.ignore_eos = request.ignore_eos;
-  return spec;
-}
-
-}  // namespace
 
 Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_(limits.scheduler) {
   status_.ready = true;
@@ -28,7 +14,7 @@ Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_
 Coordinator::~Coordinator() = default;
 
 Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSink sink) {
-  const auto length = std::int64_t{request.max_tokens} + std::ssize(request.prompt);
+  const std::int64_t length = request.canvas_length();
   if (length > limits_.max_context) {
     return Error{Code::kTooLong,
                  concat("prompt and max_tokens together are ",
@@ -51,9 +37,9 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
       return Error{Code::kOverloaded,
                    concat("the queue holds ", limits_.max_queued, " generations and is full")};
     }
-    SequenceSpec spec = make_spec(request);
-    spec.id = next_id_++;
-    inbox_.push_back({std::move(spec), {std::move(sink), cancelled, request.trace, {}}});
+    const bool trace = request.trace;
+    inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},
+                      {std::move(sink), cancelled, trace, {}}});
   }
   wake_.notify_one();
   return GenerationHandle(std::move(cancelled));

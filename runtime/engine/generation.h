@@ -6,22 +6,14 @@
 #include <optional>
 #include <vector>
 
-#include "cache/policy.h"
 #include "cache/types.h"
 #include "runtime/base/error.h"
-#include "runtime/decoding/params.h"
+#include "runtime/engine/decoding_request.h"
 
 namespace rubato {
 
-/// One canvas to fill in: a prompt, a length and how to decode. Value; validated before it is
-/// submitted.
-struct GenerationRequest {
-  std::vector<TokenId> prompt;
-  int max_tokens = 16;  ///< the canvas's generated part, all MASK at first
-  PolicyParams policy;
-  CommitParams commit;
-  SamplingParams sampling;
-  bool ignore_eos = false;
+/// One generation, as the front end submits it. Validated before.
+struct GenerationRequest : DecodingRequest {
   bool trace = false;  ///< fill `GenerationUpdate::trace`
 };
 

@@ -31,40 +31,51 @@ PolicyParams get_policy(ByteReader& reader) {
   return params;
 }
 
+void put(ByteWriter& writer, const DecodingRequest& request) {
+  writer.put_all<TokenId>(request.prompt);
+  writer.put<std::int32_t>(request.max_tokens);
+  put(writer, request.policy);
+  writer.put(request.commit.rule);
+  writer.put(request.commit.threshold);
+  writer.put<std::int32_t>(request.commit.steps);
+  writer.put(request.commit.factor);
+  writer.put(request.sampling.temperature);
+  writer.put(request.sampling.top_p);
+  writer.put<std::int32_t>(request.sampling.top_k);
+  writer.put(request.sampling.seed);
+  writer.put<std::uint8_t>(request.ignore_eos);
+}
+
+DecodingRequest get_request(ByteReader& reader) {
+  DecodingRequest request;
+  request.prompt = reader.get_all<TokenId>();
+  request.max_tokens = reader.get<std::int32_t>();
+  request.policy = get_policy(reader);
+  request.commit.rule = reader.get<CommitRule>();
+  request.commit.threshold = reader.get<double>();
+  request.commit.steps = reader.get<std::int32_t>();
+  request.commit.factor = reader.get<double>();
+  request.sampling.temperature = reader.get<double>();
+  request.sampling.top_p = reader.get<double>();
+  request.sampling.top_k = reader.get<std::int32_t>();
+  request.sampling.seed = reader.get<std::uint64_t>();
+  request.ignore_eos = reader.get<std::uint8_t>() != 0;
+  if (request.max_tokens < 1) reader.fail();
+  return request;
+}
+
 void put(ByteWriter& writer, const SequenceSpec& spec) {
   writer.put(spec.id);
   writer.put(spec.slot_begin);
-  writer.put_all<TokenId>(spec.prompt);
-  writer.put<std::int32_t>(spec.max_tokens);
-  put(writer, spec.policy);
-  writer.put(spec.commit.rule);
-  writer.put(spec.commit.threshold);
-  writer.put<std::int32_t>(spec.commit.steps);
-  writer.put(spec.commit.factor);
-  writer.put(spec.sampling.temperature);
-  writer.put(spec.sampling.top_p);
-  writer.put<std::int32_t>(spec.sampling.top_k);
-  writer.put(spec.sampling.seed);
-  writer.put<std::uint8_t>(spec.ignore_eos);
+  put(writer, static_cast<const DecodingRequest&>(spec));
 }
 
 SequenceSpec get_spec(ByteReader& reader) {
   SequenceSpec spec;
   spec.id = reader.get<SequenceId>();
   spec.slot_begin = reader.get<std::int64_t>();
-  spec.prompt = reader.get_all<TokenId>();
-  spec.max_tokens = reader.get<std::int32_t>();
-  spec.policy = get_policy(reader);
-  spec.commit.rule = reader.get<CommitRule>();
-  spec.commit.threshold = reader.get<double>();
-  spec.commit.steps = reader.get<std::int32_t>();
-  spec.commit.factor = reader.get<double>();
-  spec.sampling.temperature = reader.get<double>();
-  spec.sampling.top_p = reader.get<double>();
-  spec.sampling.top_k = reader.get<std::int32_t>();
-  spec.sampling.seed = reader.get<std::uint64_t>();
-  spec.ignore_eos = reader.get<std::uint8_t>() != 0;
-  if (spec.max_tokens < 1 || spec.slot_begin < 0) reader.fail();
+  static_cast<DecodingRequest&>(spec) = get_request(reader);
+  if (spec.slot_begin < 0) reader.fail();
   return spec;
 }
 

@@ -6,7 +6,7 @@
 
 #include "cache/policy.h"
 #include "cache/types.h"
-#include "runtime/decoding/params.h"
+#include "runtime/engine/decoding_request.h"
 
 namespace rubato {
 
@@ -20,17 +20,10 @@ struct ControlTokens {
 };
 
 /// Everything a rank needs to know of a sequence when it is admitted.
-struct SequenceSpec {
+struct SequenceSpec : DecodingRequest {
   SequenceId id = 0;
   std::int64_t slot_begin = 0;  ///< first cache row of its slot
-  std::vector<TokenId> prompt;
-  int max_tokens = 0;
-  PolicyParams policy;
-  CommitParams commit;
-  SamplingParams sampling;
-  bool ignore_eos = false;
 
-  Position canvas_length() const { return static_cast<Position>(prompt.size()) + max_tokens; }
   bool operator==(const SequenceSpec&) const = default;
 };
 
