@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -8,6 +9,9 @@
 #include "runtime/base/error.h"
 
 namespace rubato {
+
+/// The largest count that is taken for one: beyond it lie overflows.
+inline constexpr std::int64_t kMostTokens = 1 << 20;
 
 /// A client's mistake, thrown by the parsing code only and turned into an Error at its border.
 struct FieldError {

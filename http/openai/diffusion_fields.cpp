@@ -1,0 +1,111 @@
+#include "http/openai/diffusion_fields.h"
+
+#include <algorithm>
+
+namespace rubato {
+namespace {
+
+namespace json = boost::json;
+
+DriftMeasure drift_measure(const Fields& fields, DriftMeasure otherwise) {
+  const auto text = fields.string("drift");
+  if (!text) return otherwise;
+  if (*text == "heads") return DriftMeasure::kHeads;
+  if (*text == "rows") return DriftMeasure::kRows;
+  reject(fields.name("drift"), "`diffusion.drift` must be \"heads\" or \"rows\"");
+}
+
+const Policy* policy_named(const Fields& fields, const Policy* otherwise) {
+  const auto name = fields.string("policy");
+  if (!name) return otherwise;
+  if (const Policy* found = find_policy(*name)) return found;
+  std::string known;
+  for (const Policy* policy : policies())
+    known += (known.empty() ? "" : ", ") + std::string(policy->name);
+  reject(fields.name("policy"), "`diffusion.policy` must be one of: " + known);
+}
+
+void read_commit_rule(const json::object& object,
+                      const Fields& fields,
+                      GenerationRequest& request,
+                      int num_blocks) {
+  CommitParams& commit = request.commit;
+  const bool threshold_is_null = object.contains("threshold") && object.at("threshold").is_null();
+  const auto threshold = fields.number("threshold", 0, 1, /*above=*/true);
+  const auto steps = fields.integer("steps", 1, kMostTokens);
+  const auto factor = fields.number("factor", 0, 1e6, /*above=*/true);
+  if ((threshold && steps) || (threshold && factor) || (steps && factor)) {
+    reject("diffusion",
+           "`diffusion` takes one of threshold, steps and factor (set threshold to null for the "
+           "others)");
+  }
+  if (threshold) {
+    commit = {.rule = CommitRule::kThreshold, .threshold = *threshold};
+  } else if (factor) {
+    commit.rule = CommitRule::kFactor;
+    commit.factor = *factor;
+  } else if (steps || threshold_is_null) {
+    commit.rule = CommitRule::kSchedule;
+    commit.steps = steps ? static_cast<int>(*steps) : request.max_tokens;
+    if (steps && commit.steps % num_blocks != 0) {
+      reject("diffusion.steps",
+             concat("`diffusion.steps` is ",
+                    commit.steps,
+                    "; it must be a multiple of the ",
+                    num_blocks,
+                    " blocks"));
+    }
+  }
+}
+
+}  // namespace
+
+void read_diffusion(const Fields& body, GenerationRequest& request) {
+  static const json::object kNone;
+  const auto* value = body.find("diffusion");
+  if (value != nullptr && !value->is_object()) reject("diffusion", "`diffusion` must be an object");
+  const json::object& object = value == nullptr ? kNone : value->get_object();
+  static constexpr std::string_view kKnown[] = {"policy",
+                                                "threshold",
+                                                "steps",
+                                                "factor",
+                                                "block_length",
+                                                "window",
+                                                "gamma",
+                                                "drift",
+                                                "track",
+                                                "refresh_every",
+                                                "trace"};
+  for (const auto& field : object) {
+    if (std::ranges::find(kKnown, std::string_view(field.key())) == std::end(kKnown)) {
+      reject("diffusion",
+             concat("`diffusion` has no parameter `", std::string(field.key()).substr(0, 40), "`"));
+    }
+  }
+  const Fields fields(object, "diffusion.");
+  PolicyParams& policy = request.policy;
+  policy.policy = policy_named(fields, policy.policy);
+  const auto set = [&](const char* key, int& to, std::int64_t most) {
+    to = static_cast<int>(fields.integer(key, 1, most).value_or(to));
+  };
+  set("window", policy.window, kMostTokens);
+  set("track", policy.track, kMostTokens);
+  set("refresh_every", policy.refresh_every, kMostTokens);
+  set("block_length", policy.block_length, kMostTokens);
+  policy.gamma = fields.number("gamma", 0, 2).value_or(policy.gamma);
+  policy.drift = drift_measure(fields, policy.drift);
+  request.trace = fields.boolean("trace", false);
+  if (fields.find("block_length") != nullptr && request.max_tokens % policy.block_length != 0) {
+    reject("diffusion.block_length",
+           concat("`diffusion.block_length` is ",
+                  policy.block_length,
+                  "; it must divide the ",
+                  request.max_tokens,
+                  " tokens to generate"));
+  }
+  const int length = std::min(policy.block_length, request.max_tokens);
+  const int num_blocks = policy.policy->by_block ? (request.max_tokens + length - 1) / length : 1;
+  read_commit_rule(object, fields, request, num_blocks);
+}
+
+}  // namespace rubato

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "http/openai/fields.h"
+#include "runtime/engine/generation.h"
+
+namespace rubato {
+
+/// Reads the `diffusion` object of a request's body into a generation that holds the server's
+/// defaults and its own max_tokens. Throws FieldError.
+void read_diffusion(const Fields& body, GenerationRequest& request);
+
+}  // namespace rubato

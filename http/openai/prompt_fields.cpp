@@ -1,0 +1,94 @@
+#include "http/openai/prompt_fields.h"
+
+#include <algorithm>
+
+namespace rubato {
+namespace {
+
+namespace json = boost::json;
+
+std::vector<TokenId> read_ids(const json::array& list,
+                              const std::string& param,
+                              const ApiContext& context) {
+  std::vector<TokenId> ids;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const bool known = list[i].is_int64() && list[i].get_int64() >= 0 &&
+                       list[i].get_int64() < context.tokenizer.vocabulary_size();
+    if (!known)
+      reject(param,
+             concat("token ",
+                    i,
+                    " is ",
+                    Fields::shown(list[i]),
+                    "; ids are integers from 0 to ",
+                    context.tokenizer.vocabulary_size() - 1));
+    if (list[i].get_int64() == context.model.mask_id)
+      reject(param, concat("token ", i, " is the mask token, which a prompt cannot hold"));
+    ids.push_back(static_cast<TokenId>(list[i].get_int64()));
+  }
+  return ids;
+}
+
+std::string read_content(const json::value& content, const std::string& param) {
+  if (content.is_string()) return std::string(content.get_string());
+  if (!content.is_array())
+    reject(param, concat("`", param, "` must be a string or a list of text parts"));
+  std::string text;
+  for (const json::value& part : content.get_array()) {
+    const json::value* piece = part.is_object() ? part.get_object().if_contains("text") : nullptr;
+    const json::value* type = part.is_object() ? part.get_object().if_contains("type") : nullptr;
+    if (piece == nullptr || !piece->is_string() || type == nullptr || *type != "text")
+      reject(param, concat("`", param, "` may hold text parts only"));
+    text += piece->get_string();
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
+  const auto* value = body.find("prompt");
+  if (value == nullptr) reject("prompt", "`prompt` is required");
+  const char* allowed =
+      "`prompt` must be a string, a list of strings, a list of token ids, or a list of such lists";
+  if (value->is_string()) return {context.tokenizer.encode(value->get_string())};
+  if (!value->is_array() || value->get_array().empty()) reject("prompt", allowed);
+  const json::array& list = value->get_array();
+  if (list[0].is_number()) return {read_ids(list, "prompt", context)};
+  std::vector<std::vector<TokenId>> prompts;
+  for (const json::value& one : list) {
+    if (one.is_string()) {
+      prompts.push_back(context.tokenizer.encode(one.get_string()));
+    } else if (one.is_array()) {
+      prompts.push_back(read_ids(one.get_array(), "prompt", context));
+    } else {
+      reject("prompt", allowed);
+    }
+  }
+  return prompts;
+}
+
+std::vector<ChatMessage> read_messages(const Fields& body) {
+  static constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
+  const auto* value = body.find("messages");
+  if (value == nullptr || !value->is_array() || value->get_array().empty())
+    reject("messages", "`messages` must be a list of at least one message");
+  std::vector<ChatMessage> messages;
+  for (const json::value& message : value->get_array()) {
+    const std::string path = concat("messages[", messages.size(), "]");
+    if (!message.is_object()) reject(path, concat("`", path, "` must be an object"));
+    const Fields fields(message.get_object(), path + ".");
+    const auto role = fields.string("role");
+    if (!role || std::ranges::find(kRoles, *role) == std::end(kRoles))
+      reject(
+          fields.name("role"),
+          concat("`", fields.name("role"), "` must be system, developer, user, assistant or tool"));
+    const auto* content = fields.find("content");
+    if (content == nullptr)
+      reject(fields.name("content"), concat("`", fields.name("content"), "` is required"));
+    messages.push_back({*role, read_content(*content, fields.name("content"))});
+  }
+  return messages;
+}
+
+}  // namespace rubato
