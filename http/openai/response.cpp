@@ -25,28 +25,12 @@ json::object trace_entry(const StepTrace& step) {
 }
 
 json::object diffusion_of(const GenerationRequest& request, const Answer& answer) {
-  const PolicyParams& policy = request.policy;
-  const CommitParams& commit = request.commit;
   const GenerationStats& stats = answer.stats();
-  json::object object{
-      {"policy", std::string(policy.policy->name)},
-      {"threshold",
-       commit.rule == CommitRule::kThreshold ? json::value(commit.threshold)
-                                             : json::value(nullptr)},
-      {"steps",
-       commit.rule == CommitRule::kSchedule ? json::value(commit.steps) : json::value(nullptr)},
-      {"factor",
-       commit.rule == CommitRule::kFactor ? json::value(commit.factor) : json::value(nullptr)},
-      {"block_length", policy.block_length},
-      {"window", policy.window},
-      {"gamma", policy.gamma},
-      {"drift", policy.drift == DriftMeasure::kHeads ? "heads" : "rows"},
-      {"track", policy.track},
-      {"refresh_every", policy.refresh_every},
-      {"forward_passes", stats.forward_passes},
-      {"refreshes", stats.refreshes},
-      {"rows_computed", stats.rows_computed},
-      {"layers_refreshed", stats.layers_refreshed}};
+  json::object object = diffusion_parameters(request);
+  object["forward_passes"] = stats.forward_passes;
+  object["refreshes"] = stats.refreshes;
+  object["rows_computed"] = stats.rows_computed;
+  object["layers_refreshed"] = stats.layers_refreshed;
   if (request.trace) {
     json::array trace;
     for (const StepTrace& step : answer.trace()) trace.push_back(trace_entry(step));
@@ -95,6 +79,24 @@ json::object chunk_of(const ResponseHead& head, const ApiRequest& request, json:
 }
 
 }  // namespace
+
+json::object diffusion_parameters(const GenerationRequest& request) {
+  const PolicyParams& policy = request.policy;
+  const CommitParams& commit = request.commit;
+  const auto only_under = [&](CommitRule rule, auto value) {
+    return commit.rule == rule ? json::value(value) : json::value(nullptr);
+  };
+  return {{"policy", std::string(policy.policy->name)},
+          {"threshold", only_under(CommitRule::kThreshold, commit.threshold)},
+          {"steps", only_under(CommitRule::kSchedule, commit.steps)},
+          {"factor", only_under(CommitRule::kFactor, commit.factor)},
+          {"block_length", policy.block_length},
+          {"window", policy.window},
+          {"gamma", policy.gamma},
+          {"drift", policy.drift == DriftMeasure::kHeads ? "heads" : "rows"},
+          {"track", policy.track},
+          {"refresh_every", policy.refresh_every}};
+}
 
 ResponseHead make_head(const ApiRequest& request, const ServedModel& model) {
   static constexpr char kHex[] = "0123456789abcdef";

@@ -18,6 +18,9 @@ struct ResponseHead {
 
 ResponseHead make_head(const ApiRequest& request, const ServedModel& model);
 
+/// The parameters a generation runs with, named as in a request's `diffusion` object.
+boost::json::object diffusion_parameters(const GenerationRequest& request);
+
 /// A whole answer: chat.completion or text_completion.
 boost::json::object make_response(const ResponseHead& head,
                                   const ApiRequest& request,
