@@ -19,5 +19,6 @@ using Action = std::function<int()>;
 void add_inspect_command(CLI::App& app, Action& action);
 void add_serve_command(CLI::App& app, ProgramArguments program, Action& action);
 void add_run_batch_command(CLI::App& app, ProgramArguments program, Action& action);
+void add_bench_command(CLI::App& app, ProgramArguments program, Action& action);
 
 }  // namespace rubato

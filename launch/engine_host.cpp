@@ -108,6 +108,14 @@ const ModelConfig& EngineHost::model() const {
   return parts_->config;
 }
 
+Storage EngineHost::storage() const {
+  return parts_->shape.storage;
+}
+
+int EngineHost::num_threads() const {
+  return parts_->num_threads;
+}
+
 Coordinator* EngineHost::coordinator() {
   return parts_->coordinator.get();
 }

@@ -6,6 +6,7 @@
 #include "parallel/mpi.h"
 #include "runtime/checkpoint/model_config.h"
 #include "runtime/engine/coordinator.h"
+#include "runtime/model/kernels/kernels.h"
 
 namespace rubato {
 
@@ -19,6 +20,8 @@ class EngineHost {
   ~EngineHost();
 
   const ModelConfig& model() const;
+  Storage storage() const;
+  int num_threads() const;  ///< of this rank, for compute
 
   /// The door for generations, on rank 0; null on the others. Its `shut_down` ends `run` on every
   /// rank.

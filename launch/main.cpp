@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   const rubato::ProgramArguments program{&argc, &argv};
   rubato::add_serve_command(app, program, action);
   rubato::add_run_batch_command(app, program, action);
+  rubato::add_bench_command(app, program, action);
   rubato::add_inspect_command(app, action);
   const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), named)) {

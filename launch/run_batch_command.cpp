@@ -1,8 +1,5 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <thread>
 
@@ -10,6 +7,7 @@
 #include "launch/commands.h"
 #include "launch/engine_host.h"
 #include "launch/options.h"
+#include "launch/progress.h"
 #include "launch/serving.h"
 #include "parallel/mpi.h"
 #include "runtime/base/concat.h"
@@ -37,17 +35,6 @@ std::int64_t count_lines(const std::string& file) {
   return lines;
 }
 
-/// A bar on a terminal, nothing elsewhere.
-void show_progress(const BatchProgress& progress, std::int64_t total) {
-  if (!isatty(STDERR_FILENO)) return;
-  constexpr std::int64_t kWidth = 30;
-  const std::int64_t filled = total > 0 ? progress.done * kWidth / total : kWidth;
-  std::cerr << '\r' << '[' << std::string(filled, '#') << std::string(kWidth - filled, ' ') << "] "
-            << progress.done << '/' << total
-            << (progress.failed > 0 ? concat(", ", progress.failed, " failed") : "")
-            << (progress.done == total ? "\n" : "") << std::flush;
-}
-
 /// Rank 0: the batch on a thread of its own beside the engine, which has the calling thread.
 int run_front(const BatchArguments& arguments, const Config& config, EngineHost& host) {
   Result<TextSide> text = load_text_side(config, host.model());
@@ -61,12 +48,16 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   BatchProgress result;
   std::thread batch([&] {
     const ApiContext context = text->context();
-    result = run_batch(in,
-                       out,
-                       context,
-                       *host.coordinator(),
-                       config.engine.max_sequences,
-                       [&](const BatchProgress& p) { show_progress(p, total); });
+    ProgressDisplay display;
+    result =
+        run_batch(in,
+                  out,
+                  context,
+                  *host.coordinator(),
+                  config.engine.max_sequences,
+                  [&](const BatchProgress& p) {
+                    display.show(p.done, total, p.failed > 0 ? concat(p.failed, " failed") : "");
+                  });
     host.coordinator()->shut_down(/*finish_running=*/true);
   });
   const Status status = host.run();

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/error.h"
+#include "runtime/engine/generation.h"
+
+namespace rubato {
+
+/// A policy with its commit rule and parameters, as one takes part in the comparison.
+struct Contender {
+  std::string name;               ///< as it was written
+  boost::json::object diffusion;  ///< what a client would send
+
+  bool operator==(const Contender&) const = default;
+};
+
+/// The comparison that is run when none is named; the first is LLaDA's own sampler, against which
+/// the others' speed is given.
+inline constexpr std::string_view kDefaultContenders[] = {
+    "none:threshold=null", "none", "prefix", "dual", "elastic", "interval"};
+
+/// Reads "POLICY[:PARAMETER=VALUE]...", parameters being those of a request's `diffusion` object:
+/// "elastic:gamma=0.7:window=32". Whether they exist and what they may be is checked when a request
+/// is made of it. Errors: kInvalidArgument, saying which part is not understood.
+Result<Contender> parse_contender(std::string_view text);
+
+/// How many tokens a step commits, in words: "confidence >= 0.9", "1 a step".
+std::string describe_commit_rule(const GenerationRequest& request);
+
+}  // namespace rubato

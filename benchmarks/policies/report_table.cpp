@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <cstdio>
+#include <iomanip>
+#include <sstream>
+
+#include "benchmarks/policies/report.h"
+
+namespace rubato {
+namespace {
+
+std::string fixed(double value, int decimals) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(decimals) << value;
+  return std::move(out).str();
+}
+
+/// Columns as wide as their longest cell: the first two to the left, numbers to the right.
+class TextTable {
+ public:
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+
+  std::string text() const {
+    std::ostringstream out;
+    for (const std::vector<std::string>& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i)
+        out << (i == 0 ? "" : "  ") << (i < 2 ? std::left : std::right) << std::setw(width(i))
+            << row[i];
+      out << '\n';
+    }
+    return std::move(out).str();
+  }
+
+ private:
+  int width(std::size_t column) const {
+    std::size_t most = 0;
+    for (const auto& row : rows_) most = std::max(most, row[column].size());
+    return static_cast<int>(most);
+  }
+
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string block(std::span<const Measurement> measurements) {
+  TextTable table;
+  table.add({"policy",
+             "commits",
+             "right",
+             "accuracy",
+             "tokens/s",
+             "speed",
+             "passes",
+             "tokens/pass",
+             "refreshes",
+             "rows"});
+  const double base = measurements.front().tokens_per_second();
+  for (const Measurement& m : measurements) {
+    const auto each = [&](std::int64_t count) {
+      return fixed(static_cast<double>(count) / std::max(1, m.questions), 1);
+    };
+    table.add({m.contender,
+               describe_commit_rule(m.request),
+               std::to_string(m.right) + "/" + std::to_string(m.questions),
+               fixed(100 * m.accuracy(), 1) + " %",
+               fixed(m.tokens_per_second(), 1),
+               fixed(base > 0 ? m.tokens_per_second() / base : 0, 1) + " x",
+               each(m.cost.forward_passes),
+               fixed(m.tokens_per_pass(), 2),
+               each(m.cost.refreshes),
+               each(m.cost.rows_computed)});
+  }
+  return table.text();
+}
+
+constexpr const char* kLegend =
+    "tokens: those returned, up to and including the stop, as usage.completion_tokens counts "
+    "them;\n"
+    "tokens/s over the time of generation alone (no loading, tokenizing or scoring). speed: "
+    "against\n"
+    "the first line. passes (forward passes, or steps), refreshes (steps that recomputed all rows "
+    "of\n"
+    "at least one layer) and rows (computed, summed over layers): means of an answer.\n";
+
+}  // namespace
+
+std::string to_table(const PolicyComparison& comparison, const BenchSetup& setup) {
+  std::ostringstream out;
+  out << setup.model << ", " << setup.dtype << ", " << setup.ranks << " rank(s) of "
+      << setup.threads << " thread(s), " << setup.kernels << "; length " << comparison.length
+      << ", " << comparison.concurrency << " sequence(s) at a time\n";
+  const std::span<const Measurement> all = comparison.measurements;
+  std::size_t num_tasks = 0;
+  for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end, ++num_tasks) {
+    while (end < all.size() && all[end].task == all[begin].task) ++end;
+    out << '\n' << all[begin].task << '\n' << block(all.subspan(begin, end - begin));
+  }
+  if (num_tasks > 1) out << "\nall tasks\n" << block(totals(comparison));
+  for (const SkippedTask& skipped : comparison.skipped)
+    out << '\n' << skipped.task << ": skipped, " << skipped.reason << '\n';
+  if (num_tasks > 0) out << '\n' << kLegend;
+  return std::move(out).str();
+}
+
+}  // namespace rubato

@@ -1,0 +1,102 @@
+"""`rubato bench policies` from end to end, with a few short questions."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = pathlib.Path(os.environ.get("RUBATO_BUILD_DIR", ROOT / "build")) / "rubato"
+MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+SHORT = ["--count", "3", "--length", "64", "--tasks", "word_problem,code", "--policies", "none,elastic:window=8,dual"]
+COUNTS = ["task", "policy", "questions", "right", "tokens", "forward_passes", "refreshes", "rows_computed"]
+
+
+def bench(*arguments, ranks=0):
+    launcher = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks else []
+    return subprocess.run(
+        [*launcher, PROGRAM, "bench", "policies", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        env={**os.environ, **MPI_ENVIRONMENT},
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    file = tmp_path_factory.mktemp("bench") / "report.json"
+    result = bench(*SHORT, "--json", file)
+    assert result.returncode == 0, result.stderr
+    return result, json.loads(file.read_text())
+
+
+def test_the_table_has_every_task_and_policy(alone):
+    lines = alone[0].stdout.splitlines()
+    assert {"word_problem", "code", "all tasks"} <= set(lines)
+    assert sum(line.startswith("elastic:window=8 ") for line in lines) == 3
+
+
+def test_the_report_has_consistent_counts(alone):
+    report = alone[1]
+    assert [(r["task"], r["policy"]) for r in report["results"]] == [
+        (task, policy) for task in ["word_problem", "code"] for policy in ["none", "elastic:window=8", "dual"]
+    ]
+    for result in report["results"]:
+        assert result["questions"] == 3
+        assert 0 <= result["right"] <= 3
+        assert 0 < result["tokens"] <= 3 * 64
+        assert result["tokens"] <= result["tokens_committed"]
+        assert result["refreshes"] <= result["forward_passes"]
+        assert result["seconds"] > 0
+    none = report["results"][0]
+    assert none["refreshes"] == none["forward_passes"]
+    assert report["results"][1]["diffusion"]["window"] == 8
+    assert report["skipped"] == []
+
+
+def test_progress_is_told_off_a_terminal(alone):
+    assert "done 18/18" in alone[0].stderr
+
+
+def test_two_ranks_and_two_at_a_time_count_the_same(alone, tmp_path):
+    file = tmp_path / "report.json"
+    result = bench(*SHORT, "--concurrency", "2", "--json", file, ranks=2)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(file.read_text())
+    assert report["ranks"] == 2
+    for mine, theirs in zip(report["results"], alone[1]["results"]):
+        assert [mine[key] for key in COUNTS] == [theirs[key] for key in COUNTS]
+
+
+def test_code_is_skipped_without_python():
+    result = bench("--count", "1", "--length", "32", "--tasks", "code", "--policies", "elastic", "--python", "no-python")
+    assert result.returncode == 0
+    assert "code: skipped" in result.stdout
+    assert "no-python" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["--tasks", "poems"], "poems"),
+        (["--policies", "elastik"], "elastik"),
+        (["--policies", "elastic:gama=1"], "gama"),
+        (["--length", "2000"], "maximum context length"),
+    ],
+)
+def test_a_mistake_is_named(arguments, named):
+    result = bench(*arguments)
+    assert result.returncode == 1
+    assert named in result.stderr
+
+
+def test_help_names_the_defaults_and_what_a_token_is():
+    result = bench("--help")
+    assert result.returncode == 0
+    assert "none:threshold=null" in result.stdout
+    assert "usage.completion_tokens" in result.stdout

@@ -1,0 +1,56 @@
+#include "benchmarks/policies/contender.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace rubato {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Contender, IsAPolicyWithParametersOfARequest) {
+  const auto contender = parse_contender("elastic:gamma=0.7:window=32:drift=rows:threshold=null");
+  ASSERT_TRUE(contender.ok()) << contender.error().message;
+  EXPECT_EQ(contender->name, "elastic:gamma=0.7:window=32:drift=rows:threshold=null");
+  EXPECT_EQ(boost::json::serialize(contender->diffusion),
+            R"({"policy":"elastic","gamma":7E-1,"window":32,"drift":"rows","threshold":null})");
+}
+
+TEST(Contender, TheDefaultOnesAreUnderstood) {
+  for (const std::string_view text : kDefaultContenders) EXPECT_TRUE(parse_contender(text).ok());
+}
+
+TEST(Contender, AnUnknownPolicyListsThoseThereAre) {
+  const auto contender = parse_contender("elastik:gamma=0.7");
+  ASSERT_FALSE(contender.ok());
+  EXPECT_THAT(contender.error().message, HasSubstr("elastik"));
+  EXPECT_THAT(contender.error().message, HasSubstr("none, prefix, dual, elastic, interval"));
+}
+
+TEST(Contender, APartThatIsNoParameterIsNamed) {
+  for (const char* part : {"gamma", "gamma=", "=0.7"}) {
+    const auto contender = parse_contender(std::string("elastic:") + part);
+    ASSERT_FALSE(contender.ok()) << part;
+    EXPECT_THAT(contender.error().message, HasSubstr(part));
+  }
+}
+
+TEST(CommitRule, IsDescribedInWords) {
+  GenerationRequest request;
+  request.max_tokens = 512;
+  request.commit = {.rule = CommitRule::kThreshold, .threshold = 0.9};
+  EXPECT_EQ(describe_commit_rule(request), "confidence >= 0.9");
+  request.commit = {.rule = CommitRule::kSchedule, .steps = 512};
+  EXPECT_EQ(describe_commit_rule(request), "1 a step");
+  request.commit.steps = 128;
+  EXPECT_EQ(describe_commit_rule(request), "4 a step");
+  request.commit.steps = 96;
+  EXPECT_EQ(describe_commit_rule(request), "512 in 96 steps");
+  request.commit = {.rule = CommitRule::kFactor, .factor = 1.5};
+  EXPECT_EQ(describe_commit_rule(request), "factor 1.5");
+}
+
+}  // namespace
+}  // namespace rubato
