@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "http/openai/json_text.h"
 #include "http/openai/response.h"
 #include "runtime/base/concat.h"
 
@@ -127,7 +128,7 @@ json::object result_of(const Line& line, const ServedModel& model) {
                           {"request_id", request_id},
                           {"body", make_error(*line.error)}};
     result["error"] = {{"code", to_string(line.error->code)},
-                       {"message", line.error->message.substr(0, 1500)}};
+                       {"message", bounded_utf8(line.error->message, 1500)}};
   } else {
     result["response"] = {
         {"status_code", 200},
@@ -150,7 +151,7 @@ BatchProgress run_batch(std::istream& in,
   BatchProgress count;
   const auto write_oldest = [&] {
     const std::shared_ptr<Line> line = batch.finish_oldest();
-    out << json::serialize(result_of(*line, context.model)) << '\n' << std::flush;
+    out << to_json(result_of(*line, context.model)) << '\n' << std::flush;
     ++count.done;
     count.failed += line->error.has_value();
     progress(count);

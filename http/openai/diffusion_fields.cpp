@@ -78,8 +78,8 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
                                                 "trace"};
   for (const auto& field : object) {
     if (std::ranges::find(kKnown, std::string_view(field.key())) == std::end(kKnown)) {
-      reject("diffusion",
-             concat("`diffusion` has no parameter `", std::string(field.key()).substr(0, 40), "`"));
+      const std::string key(field.key().substr(0, 40));
+      reject("diffusion." + key, concat("`diffusion` has no parameter `", key, "`"));
     }
   }
   const Fields fields(object, "diffusion.");

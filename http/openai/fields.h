@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "http/openai/json_text.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/error.h"
 
@@ -100,8 +101,8 @@ class Fields {
   static std::string shown(const boost::json::value& value) {
     constexpr std::size_t kMostShown = 40;
     if (value.is_object() || value.is_array()) return value.is_object() ? "an object" : "a list";
-    std::string text = boost::json::serialize(value);
-    return text.size() <= kMostShown ? text : text.substr(0, kMostShown) + "...";
+    const std::string text = to_json(value);
+    return text.size() <= kMostShown ? text : bounded_utf8(text, kMostShown) + "...";
   }
 
  private:

@@ -32,10 +32,8 @@ std::vector<std::string> read_stop(const Fields& body) {
 
 /// Everything that chat and completions share, but for the prompts and the length.
 ApiRequest read_common(const Fields& body, const ApiContext& context) {
-  if (const auto model = body.string("model"); model && *model != context.model.id) {
-    reject(
-        "model", concat("The model `", model->substr(0, 80), "` does not exist."), Code::kNotFound);
-  }
+  if (const auto model = body.string("model"); model && *model != context.model.id)
+    throw FieldError{unknown_model(*model)};
   refuse_unsupported(body);
   ApiRequest request;
   request.stream = body.boolean("stream", false);
@@ -121,6 +119,10 @@ Result<ApiRequest> catching(const Body& body) {
 }
 
 }  // namespace
+
+Error unknown_model(std::string_view name) {
+  return {Code::kNotFound, concat("The model `", name.substr(0, 80), "` does not exist."), "model"};
+}
 
 Result<ApiRequest> parse_chat_request(const json::object& body, const ApiContext& context) {
   return catching([&] {

@@ -48,6 +48,9 @@ struct ApiRequest {
   int choices_per_prompt = 1;
 };
 
+/// The error of a request for a model that is not served.
+Error unknown_model(std::string_view name);
+
 /// Errors carry the dotted path of the field and what is allowed.
 Result<ApiRequest> parse_chat_request(const boost::json::object& body, const ApiContext& context);
 Result<ApiRequest> parse_completion_request(const boost::json::object& body,

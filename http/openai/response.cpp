@@ -4,6 +4,7 @@
 #include <chrono>
 #include <random>
 
+#include "http/openai/json_text.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {
@@ -209,10 +210,12 @@ json::object make_error(const Error& error) {
   const char* type = status == 429   ? "rate_limit_error"
                      : status >= 500 ? "server_error"
                                      : "invalid_request_error";
+  const json::value param =
+      error.param.empty() ? nullptr : json::value(bounded_utf8(error.param, 200));
   return {{"error",
-           {{"message", error.message.substr(0, 1500)},
+           {{"message", bounded_utf8(error.message, 1500)},
             {"type", type},
-            {"param", error.param.empty() ? json::value(nullptr) : json::value(error.param)},
+            {"param", param},
             {"code", std::move(code)}}}};
 }
 

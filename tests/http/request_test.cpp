@@ -44,7 +44,7 @@ TEST_F(RequestTest, EveryMistakeNamesItsField) {
       {R"({"prompt": "a", "stream_options": {"include_usage": true}})", "stream_options"},
       {R"({"prompt": "a", "logit_bias": {"5": 1}})", "logit_bias"},
       {R"({"prompt": "a", "presence_penalty": 1})", "presence_penalty"},
-      {R"({"prompt": "a", "diffusion": {"polcy": "none"}})", "diffusion"},
+      {R"({"prompt": "a", "diffusion": {"polcy": "none"}})", "diffusion.polcy"},
       {R"({"prompt": "a", "diffusion": {"policy": "magic"}})", "diffusion.policy"},
       {R"({"prompt": "a", "diffusion": {"threshold": 0}})", "diffusion.threshold"},
       {R"({"prompt": "a", "diffusion": {"threshold": 0.5, "steps": 4}})", "diffusion"},
