@@ -75,8 +75,7 @@ int serve_front(const Config& config,
   signals.listen([&](int) {
     const bool drain = stops++ == 0;
     log_info(drain ? "draining: finishing what runs, taking nothing new" : "stopping at once");
-    server.stop_accepting();
-    host.coordinator()->shut_down(/*finish_running=*/drain);
+    host.coordinator()->shut_down(/*finish_running=*/drain);  // new requests get a 503 from now on
     if (!drain) return;
     deadline.start(std::chrono::seconds(config.server.drain_timeout_s), [&] {
       log_warning("the drain deadline has passed: ending what still runs");
@@ -85,6 +84,7 @@ int serve_front(const Config& config,
   });
   announce(server, config, ready_file);
   const Status status = host.run();
+  server.stop_accepting();
   // The engine has answered everything; what is left is to write it out.
   const auto written_by = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   while (server.active_requests() > 0 && std::chrono::steady_clock::now() < written_by)
