@@ -1,16 +1,14 @@
 #include "http/request_checks.h"
 
 #include <boost/beast/http/field.hpp>
-#include <iterator>
+#include <charconv>
 
 namespace rubato {
 
 namespace http = boost::beast::http;
 
-std::string header_fault(const http::request_header<>& header, int max_fields) {
+std::string header_fault(const http::request_header<>& header) {
   if (header.version() != 11 && header.version() != 10) return "the HTTP version is not supported";
-  if (std::distance(header.begin(), header.end()) > max_fields)
-    return "there are too many header fields";
   const auto hosts = header.count(http::field::host);
   if (hosts > 1 || (header.version() == 11 && hosts == 0)) return "there must be one Host field";
   const auto encodings = header.count(http::field::transfer_encoding);
@@ -27,6 +25,30 @@ std::string header_fault(const http::request_header<>& header, int max_fields) {
       return "a header field is folded over lines";
   }
   return {};
+}
+
+std::string path_of(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  if (!target.starts_with('/')) {
+    const std::size_t authority = target.find("://");
+    const std::size_t path =
+        authority == std::string_view::npos ? authority : target.find('/', authority + 3);
+    if (path != std::string_view::npos) target.remove_prefix(path);
+  }
+  std::string decoded;
+  while (!target.empty()) {
+    unsigned char byte = 0;
+    const char* digits = target.data() + 1;
+    if (target.size() >= 3 && target[0] == '%' &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      decoded += static_cast<char>(byte);
+      target.remove_prefix(3);
+    } else {
+      decoded += target[0];
+      target.remove_prefix(1);
+    }
+  }
+  return decoded;
 }
 
 }  // namespace rubato

@@ -73,7 +73,11 @@ class Server::Impl {
     while (acceptor_.is_open()) {
       auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_),
                                                              asio::as_tuple(asio::use_awaitable));
-      if (error) continue;
+      if (error) {  // no file descriptors are left, say: a closed connection brings some
+        asio::steady_timer pause(acceptor_.get_executor(), std::chrono::milliseconds(50));
+        co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+        continue;
+      }
       if (connections_ >= config_.max_connections)
         continue;  // dropped: the limit is the operator's
       boost::system::error_code ignored;

@@ -1,7 +1,5 @@
 #include "http/session.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
@@ -9,6 +7,8 @@
 #include <boost/json.hpp>
 #include <deque>
 
+#include "http/connection.h"
+#include "http/openai/json_text.h"
 #include "http/openai/response.h"
 #include "http/request_checks.h"
 #include "runtime/base/concat.h"
@@ -22,8 +22,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace json = boost::json;
 using asio::awaitable;
-using Request = http::request<http::string_body>;
-using Response = http::response<http::string_body>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
@@ -48,106 +46,93 @@ struct Inbox : std::enable_shared_from_this<Inbox> {
   bool client_gone = false;
 };
 
+/// Counts itself for as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
+
 class Session {
  public:
   Session(asio::ip::tcp::socket socket, const SessionContext& context)
-      : stream_(std::move(socket)), context_(context) {}
+      : connection_(std::make_shared<Connection>(std::move(socket), context.config)),
+        context_(context) {}
 
   awaitable<void> run() {
-    for (bool first = true; co_await serve_one(first); first = false) {
-    }
-    boost::system::error_code ignored;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+    bool goes_on = true;
+    while (goes_on) goes_on = co_await serve_one();
+    co_await connection_->close();
   }
 
  private:
-  /// Reads and answers one request; whether the connection goes on.
-  awaitable<bool> serve_one(bool first) {
-    http::request_parser<http::string_body> parser;
-    parser.header_limit(static_cast<std::uint32_t>(context_.config.max_header_bytes));
-    parser.body_limit(static_cast<std::uint64_t>(context_.config.max_body_bytes));
-    stream_.expires_after(std::chrono::seconds(first ? context_.config.request_timeout_s
-                                                     : context_.config.idle_timeout_s));
-    if (buffer_.size() == 0 &&
-        !first) {  // waiting for a further request is not being slow with one
-      auto [error, count] = co_await stream_.async_read_some(buffer_.prepare(4096), kAwait);
-      if (error) co_return false;
-      buffer_.commit(count);
-      stream_.expires_after(std::chrono::seconds(context_.config.request_timeout_s));
-    }
-    if (auto [error, count] = co_await http::async_read_header(stream_, buffer_, parser, kAwait);
-        error) {
-      co_return co_await refuse_reading(error);
-    }
-    if (const std::string fault =
-            header_fault(parser.get().base(), context_.config.max_header_fields);
-        !fault.empty()) {
-      close_ = true;
-      co_return co_await send_error(400, {Code::kInvalidArgument, fault});
-    }
-    if (parser.get()[http::field::expect] == "100-continue") {
-      Response go_on{http::status::continue_, 11};
-      co_await http::async_write(stream_, go_on, kAwait);
-    }
-    if (auto [error, count] = co_await http::async_read(stream_, buffer_, parser, kAwait); error) {
-      co_return co_await refuse_reading(error);
-    }
-    stream_.expires_never();
-    request_ = parser.release();
-    close_ = !request_.keep_alive();
-    co_return co_await route();
-  }
+  // What g++ 12 compiles wrongly, destroying objects twice: co_await with a braced list among its
+  // arguments, and co_await in the condition of a loop. Neither is used here.
 
-  awaitable<bool> refuse_reading(beast::error_code error) {
-    close_ = true;
-    if (error == beast::error::timeout)
-      co_return co_await send_error(408, {Code::kDeadline, "the request took too long to arrive"});
-    if (error == http::error::body_limit) {
-      co_return co_await send_error(
-          413,
-          {Code::kInvalidArgument,
-           concat("the body is larger than ", context_.config.max_body_bytes, " bytes")});
+  /// Reads and answers one request; whether the connection goes on.
+  awaitable<bool> serve_one() {
+    request_ = {};
+    stream_begun_ = false;
+    const std::optional<Refusal> refusal = co_await connection_->read(request_);
+    if (!refusal) {
+      const bool written = co_await answer();
+      co_return written && connection_->stays_open();
     }
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-      co_return co_await send_error(
-          431,
-          {Code::kInvalidArgument,
-           concat("the header is larger than ", context_.config.max_header_bytes, " bytes")});
-    }
-    if (error.category() == http::make_error_code(http::error::bad_method).category() &&
-        error != http::error::end_of_stream && error != http::error::partial_message) {
-      co_return co_await send_error(
-          400, {Code::kInvalidArgument, concat("malformed HTTP: ", error.message())});
-    }
+    if (refusal->status != 0) co_await send_error(refusal->status, refusal->error);
     co_return false;
   }
 
+  /// Whether the answer was written.
+  awaitable<bool> answer() {
+    try {
+      co_return co_await route();
+    } catch (const std::exception& failure) {
+      log_error(concat("a request failed: ", failure.what()));
+    }
+    connection_->stop_watching();
+    connection_->close_after_answer();
+    if (stream_begun_) co_return false;
+    const Error error{Code::kInternal, "the server failed to answer this request"};
+    co_return co_await send_error(500, error);
+  }
+
   awaitable<bool> route() {
-    const std::string target(request_.target().substr(0, request_.target().find('?')));
-    const bool chat = target == "/v1/chat/completions";
-    if (chat || target == "/v1/completions") {
+    const std::string path = path_of(request_.target());
+    const bool chat = path == "/v1/chat/completions";
+    if (chat || path == "/v1/completions") {
       if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
       co_return co_await complete(chat);
     }
-    const std::optional<json::value> found = look_up(target);
-    if (!found)
-      co_return co_await send_error(404,
-                                    {Code::kNotFound,
-                                     concat("there is nothing at ", target.substr(0, 80)),
-                                     target == "/v1/models" ? "model" : ""});
-    if (request_.method() != http::verb::get) co_return co_await send_method_error("GET");
-    const bool ready = target != "/health" || context_.client.status().ready;
+    const std::optional<json::value> found = look_up(path);
+    if (!found) {
+      const Error error = nothing_at(path);
+      co_return co_await send_error(error);
+    }
+    if (request_.method() != http::verb::get && request_.method() != http::verb::head)
+      co_return co_await send_method_error("GET, HEAD");
+    const bool ready = path != "/health" || context_.client.status().ready;
     co_return co_await send_json(ready ? 200 : 503, *found);
   }
 
-  std::optional<json::value> look_up(const std::string& target) const {
-    if (target == "/health")
+  static Error nothing_at(const std::string& path) {
+    constexpr std::string_view kModel = "/v1/models/";
+    if (path.starts_with(kModel)) return unknown_model(path.substr(kModel.size()));
+    return {Code::kNotFound, concat("there is nothing at ", path.substr(0, 80))};
+  }
+
+  std::optional<json::value> look_up(const std::string& path) const {
+    if (path == "/health")
       return json::object{{"status", context_.client.status().ready ? "ready" : "not ready"}};
-    if (target == "/health/live") return json::object{{"status", "live"}};
-    if (target == "/version") return json::object{{"version", context_.config.version}};
-    if (target == "/v1/models")
+    if (path == "/health/live") return json::object{{"status", "live"}};
+    if (path == "/version") return json::object{{"version", context_.config.version}};
+    if (path == "/v1/models")
       return json::object{{"object", "list"}, {"data", json::array{make_model(context_.model)}}};
-    if (target == "/v1/models/" + context_.model.id) return make_model(context_.model);
+    if (path == "/v1/models/" + context_.model.id) return make_model(context_.model);
     return std::nullopt;
   }
 
@@ -168,44 +153,37 @@ class Session {
                 : parse_completion_request(body.get_object(), api);
   }
 
+  bool has_json_body() const {
+    const std::string_view type = request_[http::field::content_type];
+    return beast::iequals(type.substr(0, type.find_first_of("; \t")), "application/json");
+  }
+
   awaitable<bool> complete(bool chat) {
-    const std::string type(request_[http::field::content_type]);
-    if (!type.starts_with("application/json"))
-      co_return co_await send_error(
-          415, {Code::kInvalidArgument, "Content-Type must be application/json"});
+    if (!has_json_body()) {
+      const Error error{Code::kInvalidArgument, "Content-Type must be application/json"};
+      co_return co_await send_error(415, error);
+    }
     Result<ApiRequest> parsed = parse(chat);
-    if (!parsed) co_return co_await send_error(http_status(parsed.error()), parsed.error());
-    const auto inbox = std::make_shared<Inbox>(stream_.get_executor());
+    if (!parsed) co_return co_await send_error(parsed.error());
+    const auto inbox = std::make_shared<Inbox>(connection_->strand());
     std::vector<GenerationHandle> handles;
     std::vector<Answer> answers;
     for (const GenerationRequest& choice : parsed->choices) {
       Result<GenerationHandle> handle = context_.client.submit(choice, inbox->sink(handles.size()));
-      if (!handle) co_return co_await send_error(http_status(handle.error()), handle.error());
+      if (!handle) co_return co_await send_error(handle.error());
       handles.push_back(std::move(handle).value());
       answers.emplace_back(context_.tokenizer, choice, context_.model.stop_ids, parsed->stop);
     }
-    ++context_.active_requests;
-    watch_client(inbox);
-    const bool goes_on = parsed->stream ? co_await stream(*parsed, *inbox, handles, answers)
-                                        : co_await collect(*parsed, *inbox, handles, answers);
-    --context_.active_requests;
-    boost::system::error_code ignored;
-    stream_.socket().cancel(ignored);  // ends watching
-    co_return goes_on;
-  }
-
-  /// Notices that the client has gone while its answer is made, so that its slots are freed at
-  /// once.
-  void watch_client(std::shared_ptr<Inbox> inbox) {
-    auto& socket = stream_.socket();
-    socket.async_wait(asio::ip::tcp::socket::wait_read, [inbox, &socket](beast::error_code error) {
-      if (error) return;
-      char byte = 0;
-      if (::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-        return;  // a further request, early
+    const Counted active(context_.active_requests);
+    // A client that leaves frees its places in the engine at once.
+    connection_->watch([inbox] {
       inbox->client_gone = true;
       inbox->wake.cancel();
     });
+    const bool written = parsed->stream ? co_await stream(*parsed, *inbox, handles, answers)
+                                        : co_await collect(*parsed, *inbox, handles, answers);
+    connection_->stop_watching();
+    co_return written;
   }
 
   /// The next piece of news, or nothing when the client has gone.
@@ -226,12 +204,13 @@ class Session {
       const auto news = co_await next_news(inbox);
       if (!news) co_return false;
       const auto& [choice, update] = *news;
-      if (update.error) co_return co_await send_error(http_status(*update.error), *update.error);
+      if (update.error) co_return co_await send_error(*update.error);
       answers[choice].add(update);
       if (answers[choice].complete()) handles[choice].cancel();
     }
-    co_return co_await send_json(
-        200, make_response(make_head(request, context_.model), request, answers));
+    const json::object response =
+        make_response(make_head(request, context_.model), request, answers);
+    co_return co_await send_json(200, response);
   }
 
   awaitable<bool> stream(const ApiRequest& request,
@@ -239,15 +218,17 @@ class Session {
                          std::vector<GenerationHandle>& handles,
                          std::vector<Answer>& answers) {
     const ResponseHead head = make_head(request, context_.model);
-    std::vector<bool> begun(answers.size(), false);
-    if (!co_await send_stream_header()) co_return false;
+    std::vector<bool> begun(answers.size(), false);  // choices whose role was sent
+    std::string failure;
+    const bool begun_well = co_await begin_stream();
+    if (!begun_well) co_return false;
     while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
       const auto news = co_await next_news(inbox);
       if (!news) co_return false;
       const auto& [choice, update] = *news;
       if (answers[choice].complete()) continue;
       if (update.error) {
-        co_await send_event(json::serialize(make_error(*update.error)));
+        failure = event(make_error(*update.error));
         break;
       }
       std::string events;
@@ -264,45 +245,33 @@ class Session {
         handles[choice].cancel();
         events += event(make_final_chunk(head, request, choice, answers[choice]));
       }
-      if (!events.empty() && !co_await send_chunk(events)) co_return false;
+      if (events.empty()) continue;
+      const bool written = co_await connection_->send_part(std::move(events));
+      if (!written) co_return false;
     }
-    std::string last = request.include_usage ? event(make_usage_chunk(head, request, answers)) : "";
+    std::string last = std::move(failure);
+    if (last.empty() && request.include_usage)
+      last = event(make_usage_chunk(head, request, answers));
     last += "data: [DONE]\n\n";
-    if (!co_await send_chunk(last)) co_return false;
-    auto [error, count] = co_await asio::async_write(stream_, http::make_chunk_last(), kAwait);
-    co_return !error && !close_;
+    const bool written = co_await connection_->send_part(std::move(last));
+    if (!written) co_return false;
+    co_return co_await connection_->end_stream();
   }
 
-  static std::string event(const json::object& chunk) {
-    return "data: " + json::serialize(chunk) + "\n\n";
-  }
-  awaitable<bool> send_event(std::string data) {
-    co_return co_await send_chunk("data: " + data + "\n\n");
-  }
+  static std::string event(const json::object& chunk) { return "data: " + to_json(chunk) + "\n\n"; }
 
-  awaitable<bool> send_chunk(std::string data) {
-    stream_.expires_after(std::chrono::seconds(context_.config.request_timeout_s));
-    auto [error, count] = co_await asio::async_write(
-        stream_, http::make_chunk(asio::const_buffer(data.data(), data.size())), kAwait);
-    stream_.expires_never();
-    co_return !error;
-  }
-
-  awaitable<bool> send_stream_header() {
-    http::response<http::empty_body> response{http::status::ok, 11};
-    set_common(response);
-    response.set(http::field::content_type, "text/event-stream; charset=utf-8");
-    response.set(http::field::cache_control, "no-cache");
-    response.chunked(true);
-    http::response_serializer<http::empty_body> serializer(response);
-    auto [error, count] = co_await http::async_write_header(stream_, serializer, kAwait);
-    co_return !error;
+  awaitable<bool> begin_stream() {
+    StreamHeader header(http::status::ok, 11);
+    set_common(header);
+    header.set(http::field::content_type, "text/event-stream; charset=utf-8");
+    header.set(http::field::cache_control, "no-cache");
+    stream_begun_ = true;
+    return connection_->begin_stream(std::move(header));
   }
 
   template <class Body>
   void set_common(http::response<Body>& response) {
     response.set(http::field::server, "rubato");
-    response.keep_alive(!close_);
     std::string id(request_["X-Request-Id"].substr(0, 128));
     const bool printable = std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7f; });
     static std::atomic<std::uint64_t> next_id{1};
@@ -310,44 +279,38 @@ class Session {
     response.set("X-Request-Id", id);
   }
 
-  awaitable<bool> send_error(int status, Error error) {
-    Response response = make(status, make_error(error));
+  awaitable<bool> send_error(const Error& error) { return send_error(http_status(error), error); }
+
+  awaitable<bool> send_error(int status, const Error& error) {
+    HttpResponse response = make(status, make_error(error));
     if (status == 429 || status == 503) response.set(http::field::retry_after, "1");
-    co_return co_await send(std::move(response));
+    return connection_->send(std::move(response));
   }
 
   awaitable<bool> send_method_error(const char* allowed) {
-    Response response =
+    HttpResponse response =
         make(405, make_error({Code::kInvalidArgument, concat("the method must be ", allowed)}));
     response.set(http::field::allow, allowed);
-    co_return co_await send(std::move(response));
+    return connection_->send(std::move(response));
   }
 
-  awaitable<bool> send_json(int status, json::value body) {
-    co_return co_await send(make(status, body));
+  awaitable<bool> send_json(int status, const json::value& body) {
+    return connection_->send(make(status, body));
   }
 
-  Response make(int status, const json::value& body) {
-    Response response{static_cast<http::status>(status), 11};
+  HttpResponse make(int status, const json::value& body) {
+    HttpResponse response(static_cast<http::status>(status), 11);
     set_common(response);
     response.set(http::field::content_type, "application/json");
-    response.body() = json::serialize(body);
+    response.body() = to_json(body);
     response.prepare_payload();
     return response;
   }
 
-  awaitable<bool> send(Response response) {
-    stream_.expires_after(std::chrono::seconds(context_.config.request_timeout_s));
-    auto [error, count] = co_await http::async_write(stream_, response, kAwait);
-    stream_.expires_never();
-    co_return !error && !close_;
-  }
-
-  beast::tcp_stream stream_;
+  const std::shared_ptr<Connection> connection_;
   const SessionContext& context_;
-  beast::flat_buffer buffer_;
-  Request request_;
-  bool close_ = false;
+  HttpRequest request_;
+  bool stream_begun_ = false;
 };
 
 }  // namespace

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/server.h"
+#include "runtime/base/error.h"
+
+namespace rubato {
+
+using HttpRequest = boost::beast::http::request<boost::beast::http::string_body>;
+using HttpResponse = boost::beast::http::response<boost::beast::http::string_body>;
+using StreamHeader = boost::beast::http::response<boost::beast::http::empty_body>;
+
+/// Why a request could not be read.
+struct Refusal {
+  int status = 0;  ///< to answer with; 0: nobody waits for an answer
+  Error error;
+};
+
+/// One client's socket: reads requests and writes answers, each with a deadline. Kept alive by its
+/// pending operations. Runs on the socket's strand; one read or write at a time.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  /// `config` must outlive it.
+  Connection(boost::asio::ip::tcp::socket socket, const ServerConfig& config);
+
+  boost::asio::any_io_executor strand() { return socket_.get_executor(); }
+
+  /// Reads the next request, or of a refused one what there is.
+  boost::asio::awaitable<std::optional<Refusal>> read(HttpRequest& request);
+
+  /// Whether a further request may come after the answer under way.
+  bool stays_open() const { return stays_open_; }
+  void close_after_answer() { stays_open_ = false; }
+
+  /// These return whether it was written. To a HEAD request only the header is sent.
+  boost::asio::awaitable<bool> send(HttpResponse response);
+  boost::asio::awaitable<bool> begin_stream(StreamHeader header);
+  boost::asio::awaitable<bool> send_part(std::string part);
+  boost::asio::awaitable<bool> end_stream();
+
+  /// Calls `on_leave` once if the client closes its side before `stop_watching`. What the client
+  /// sends meanwhile, the begin of a further request, is kept for `read`.
+  void watch(std::function<void()> on_leave);
+  void stop_watching();
+
+  /// Closes so that the client can read what was sent, even if it is still sending itself.
+  boost::asio::awaitable<void> close();
+
+ private:
+  boost::asio::awaitable<std::optional<Refusal>> read_in_time(HttpRequest& request);
+  Refusal refusal_of(boost::system::error_code error) const;
+  void wait_for_leave(int watch);
+  void set_deadline(int seconds);
+  void clear_deadline();
+
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::steady_timer deadline_;
+  const ServerConfig& config_;
+  boost::beast::flat_buffer buffer_;
+  std::function<void()> on_leave_;
+  int watch_ = 0;  // the one under way, or the next
+  bool timed_out_ = false;
+  bool stays_open_ = false;
+  bool read_whole_ = true;    // the request under way was read to its end
+  bool header_only_ = false;  // of the answer: the request is a HEAD
+  bool chunked_ = true;       // what a stream is sent in; HTTP/1.0 has no chunks
+};
+
+}  // namespace rubato
