@@ -7,13 +7,12 @@
 #include "benchmarks/policies/compare.h"
 #include "benchmarks/policies/report.h"
 #include "launch/commands.h"
-#include "launch/engine_host.h"
 #include "launch/options.h"
+#include "launch/program.h"
 #include "launch/progress.h"
+#include "launch/rank.h"
 #include "launch/serving.h"
-#include "parallel/mpi.h"
 #include "runtime/base/concat.h"
-#include "runtime/base/log.h"
 #include "runtime/model/kernels/kernels.h"
 
 namespace rubato {
@@ -37,11 +36,6 @@ struct Entries {
   TextSide text;
 };
 
-int fail(const Error& error) {
-  log_error(error.message);
-  return 1;
-}
-
 Result<Entries> load_entries(const PoliciesArguments& arguments,
                              const Config& config,
                              const ModelConfig& model) {
@@ -62,7 +56,7 @@ Result<Entries> load_entries(const PoliciesArguments& arguments,
 }
 
 BenchSetup setup_of(const EngineHost& host, const Mesh& mesh, const Entries& entries) {
-  return {.version = RUBATO_VERSION,
+  return {.version = program_version(),
           .model = entries.text.model.id,
           .dtype = host.storage() == Storage::kFloat32 ? "float32" : "bfloat16",
           .kernels = kernels().name,
@@ -88,7 +82,7 @@ int run_front(const PoliciesArguments& arguments,
               EngineHost& host,
               PythonScorer& python) {
   Result<Entries> entries = load_entries(arguments, config, host.model());
-  const Status agreed = agree("the benchmark", "", entries ? "" : entries.error().message);
+  const Status agreed = agree("the benchmark", {entries ? "" : entries.error().message, {}});
   if (!agreed) return fail(agreed.error());
   Result<PolicyComparison> comparison = PolicyComparison{};
   std::thread bench([&] {
@@ -117,19 +111,14 @@ int run(const PoliciesArguments& arguments, ProgramArguments program) {
   // Every rank starts one, for none knows yet which it is.
   auto python = std::make_unique<PythonScorer>(
       arguments.python, std::filesystem::path(arguments.tasks_folder) / "score_python.py");
-  MpiSession mpi(program.argc, program.argv);
-  Result<Config> config = arguments.config.load();
-  if (!config) return fail(config.error());
-  Result<Mesh> mesh = make_mesh(config->engine.tp);
-  if (!mesh) return fail(mesh.error());
-  configure_logging(log_level(config->log),
-                    mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");
-  Result<std::unique_ptr<EngineHost>> host = EngineHost::load(*config, *mesh);
-  if (!host) return fail(host.error());
-  if (mesh->tp_rank == 0) return run_front(arguments, *config, *mesh, **host, *python);
+  const MpiSession mpi(program.argc, program.argv);
+  const Result<Rank> rank = start_rank(mpi, "bench policies", arguments.config.load());
+  if (!rank) return 1;
+  EngineHost& host = *rank->engine;
+  if (rank->mesh.tp_rank == 0) return run_front(arguments, rank->config, rank->mesh, host, *python);
   python.reset();
-  if (Status agreed = agree("the benchmark", "", ""); !agreed) return 1;
-  const Status status = (*host)->run();
+  if (!agree("the benchmark", {})) return 1;
+  const Status status = host.run();
   return status ? 0 : fail(status.error());
 }
 

@@ -1,7 +1,9 @@
 #include "launch/config_keys.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "runtime/base/concat.h"
@@ -14,14 +16,14 @@ constexpr double kMany = 1 << 30;
 template <class Number>
 ConfigKey number(
     std::string_view section, std::string_view name, Number& place, double least, double most) {
-  return {section, name, &place, least, most, false, {}};
+  return {.section = section, .name = name, .place = &place, .least = least, .most = most};
 }
 
 ConfigKey text(std::string_view section,
                std::string_view name,
                std::string& place,
                std::vector<std::string_view> words = {}) {
-  return {section, name, &place, 0, 0, false, std::move(words)};
+  return {.section = section, .name = name, .place = &place, .words = std::move(words)};
 }
 
 void add_server_keys(ServerSection& server, std::vector<ConfigKey>& keys) {
@@ -44,6 +46,7 @@ void add_server_keys(ServerSection& server, std::vector<ConfigKey>& keys) {
 
 void add_model_keys(ModelSection& model, std::vector<ConfigKey>& keys) {
   keys.push_back(text("model", "path", model.path));
+  keys.back().may_differ = true;
   keys.push_back(text("model", "name", model.name));
   keys.push_back(text("model", "dtype", model.dtype, {"auto", "float32", "bfloat16"}));
   keys.push_back(text("model", "chat_template", model.chat_template, {"auto", "llada"}));
@@ -60,6 +63,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   add("max_sequences", engine.max_sequences, 1, 4096);
   add("max_queued", engine.max_queued, 0, 1e6);
   add("threads", engine.threads, 0, 1024);
+  keys.back().may_differ = true;
   add("watchdog_s", engine.watchdog_s, 1, 3600);
 }
 
@@ -114,6 +118,7 @@ std::vector<ConfigKey> config_keys(Config& config) {
   add_engine_keys(config.engine, keys);
   add_decoding_keys(config.decoding, keys);
   keys.push_back(text("log", "level", config.log.level, {"debug", "info", "warning", "error"}));
+  keys.back().may_differ = true;
   return keys;
 }
 
@@ -145,15 +150,13 @@ Status assign(const ConfigKey& key, std::string_view value) {
 }
 
 std::string show_value(const ConfigKey& key) {
-  return std::visit(
-      [](const auto* place) {
-        if constexpr (std::is_same_v<decltype(place), const std::string*>) {
-          return concat('"', *place, '"');
-        } else {
-          return concat(*place);
-        }
-      },
-      key.place);
+  if (std::string* const* place = std::get_if<std::string*>(&key.place))
+    return concat('"', **place, '"');
+  if (int* const* place = std::get_if<int*>(&key.place)) return concat(**place);
+  if (std::int64_t* const* place = std::get_if<std::int64_t*>(&key.place)) return concat(**place);
+  char digits[32];  // the shortest that reads back as the same number
+  const auto written = std::to_chars(digits, std::end(digits), *std::get<double*>(key.place));
+  return {digits, written.ptr};
 }
 
 }  // namespace rubato

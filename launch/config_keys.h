@@ -18,8 +18,9 @@ struct ConfigKey {
   Place place;       ///< into the Config that `config_keys` was called with
   double least = 0;  ///< of a number
   double most = 0;
-  bool above_least = false;             ///< `least` itself is not allowed
-  std::vector<std::string_view> words;  ///< of a string; empty: any
+  bool above_least = false;                  ///< `least` itself is not allowed
+  std::vector<std::string_view> words = {};  ///< of a string; empty: any
+  bool may_differ = false;  ///< between the ranks of a job: it is a matter of the machine
 
   std::string dotted() const;   ///< "section.name"
   std::string allowed() const;  ///< "a whole number from 1 to 64", "one of auto, cpu"
@@ -35,7 +36,7 @@ Status assign(const ConfigKey& key, std::string_view value);
 /// The error for a value that a key does not allow.
 Error not_allowed(const ConfigKey& key, std::string_view shown);
 
-/// The value of a key as TOML.
+/// The value of a key as TOML, numbers in full.
 std::string show_value(const ConfigKey& key);
 
 }  // namespace rubato

@@ -9,6 +9,7 @@
 #include "cache/store/cache_store.h"
 #include "runtime/base/concat.h"
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/checkpoint/fingerprint.h"
 #include "runtime/engine/step_loop.h"
 #include "runtime/model/model.h"
 
@@ -49,13 +50,29 @@ struct Loaded {
   ModelWeights weights;
 };
 
+/// What this rank is about to load. The folders may differ, where machines keep the model in
+/// different places.
+Statement describe_model(const std::string& folder, const Result<Checkpoint>& checkpoint) {
+  if (!checkpoint) return {checkpoint.error().message, {}};
+  Statement statement;
+  for (Trait& trait : fingerprint(*checkpoint))
+    statement.facts.push_back({std::move(trait.name), std::move(trait.value)});
+  statement.facts.push_back({"model.path", folder, /*must_agree=*/false});
+  return statement;
+}
+
+/// The same error on all ranks, before any of them has read its weights; and none goes on before
+/// all have.
 Result<Loaded> load_model(const ModelSection& model, const Mesh& mesh) {
   const auto checkpoint = Checkpoint::open(model.path);
-  if (!checkpoint) return checkpoint.error();
+  const Status alike = agree("the model", describe_model(model.path, checkpoint));
+  if (!alike) return alike.error();
   const auto shape =
       make_shape(checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(model));
-  if (!shape) return shape.error();
-  return Loaded{checkpoint->config(), *shape, load_weights(*shape, *checkpoint)};
+  if (!shape) return shape.error();  // the same on all
+  Loaded loaded{checkpoint->config(), *shape, load_weights(*shape, *checkpoint)};
+  if (const Status all = agree("the loaded model", {}); !all) return all.error();
+  return loaded;
 }
 
 }  // namespace
@@ -89,8 +106,7 @@ EngineHost::~EngineHost() = default;
 
 Result<std::unique_ptr<EngineHost>> EngineHost::load(const Config& config, const Mesh& mesh) {
   auto loaded = load_model(config.model, mesh);
-  const std::string failure = loaded ? "" : loaded.error().message;
-  if (const Status agreed = agree("loading the model", "", failure); !agreed) return agreed.error();
+  if (!loaded) return loaded.error();
   auto parts = std::make_unique<Parts>(*std::move(loaded), config.engine, mesh);
   const std::int64_t cache_mib =
       (parts->cache.shape().bytes_per_token() * parts->cache.shape().capacity) >> 20;

@@ -14,8 +14,8 @@ namespace rubato {
 /// says. All ranks of the group make one each, after `make_mesh`. The MPI session outlives it.
 class EngineHost {
  public:
-  /// Opens the checkpoint and loads this rank's share. All ranks return together and alike: what
-  /// went wrong on one is the error of all.
+  /// Opens the checkpoint, compares it with the other ranks' and loads this rank's share. All ranks
+  /// return together and alike: what went wrong on one is the error of all.
   static Result<std::unique_ptr<EngineHost>> load(const Config& config, const Mesh& mesh);
   ~EngineHost();
 

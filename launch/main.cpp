@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "launch/commands.h"
+#include "launch/program.h"
 
 namespace {
 
@@ -12,7 +13,9 @@ constexpr int kUsageError = 2;
 
 int main(int argc, char** argv) {
   CLI::App app("Rubato: serves masked-diffusion language models of the LLaDA family", "rubato");
-  app.set_version_flag("--version", "rubato " RUBATO_VERSION);
+  app.set_version_flag("--version", [] {
+    return "rubato " + rubato::program_version() + " (build " + rubato::program_build() + ')';
+  });
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   rubato::Action action;

@@ -5,11 +5,10 @@
 
 #include "http/openai/batch.h"
 #include "launch/commands.h"
-#include "launch/engine_host.h"
 #include "launch/options.h"
 #include "launch/progress.h"
+#include "launch/rank.h"
 #include "launch/serving.h"
-#include "parallel/mpi.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
@@ -21,11 +20,6 @@ struct BatchArguments {
   ConfigOptions config;
   std::string input, output;
 };
-
-int fail(const Error& error) {
-  log_error(error.message);
-  return 1;
-}
 
 std::int64_t count_lines(const std::string& file) {
   std::ifstream in(file);
@@ -43,7 +37,7 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   std::string failure = text ? "" : text.error().message;
   if (!in) failure = concat("cannot read ", arguments.input);
   if (!out) failure = concat("cannot write ", arguments.output);
-  if (Status agreed = agree("the batch", "", failure); !agreed) return fail(agreed.error());
+  if (Status agreed = agree("the batch", {failure, {}}); !agreed) return fail(agreed.error());
   const std::int64_t total = count_lines(arguments.input);
   BatchProgress result;
   std::thread batch([&] {
@@ -72,18 +66,13 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
 }
 
 int run(const BatchArguments& arguments, ProgramArguments program) {
-  MpiSession mpi(program.argc, program.argv);
-  Result<Config> config = arguments.config.load();
-  if (!config) return fail(config.error());
-  Result<Mesh> mesh = make_mesh(config->engine.tp);
-  if (!mesh) return fail(mesh.error());
-  configure_logging(log_level(config->log),
-                    mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");
-  Result<std::unique_ptr<EngineHost>> host = EngineHost::load(*config, *mesh);
-  if (!host) return fail(host.error());
-  if (mesh->tp_rank == 0) return run_front(arguments, *config, **host);
-  if (Status agreed = agree("the batch", "", ""); !agreed) return 1;
-  const Status status = (*host)->run();
+  const MpiSession mpi(program.argc, program.argv);
+  const Result<Rank> rank = start_rank(mpi, "run-batch", arguments.config.load());
+  if (!rank) return 1;
+  EngineHost& host = *rank->engine;
+  if (rank->mesh.tp_rank == 0) return run_front(arguments, rank->config, host);
+  if (!agree("the batch", {})) return 1;
+  const Status status = host.run();
   return status ? 0 : fail(status.error());
 }
 

@@ -7,11 +7,11 @@
 #include "http/server.h"
 #include "launch/commands.h"
 #include "launch/drain_deadline.h"
-#include "launch/engine_host.h"
 #include "launch/options.h"
+#include "launch/program.h"
+#include "launch/rank.h"
 #include "launch/serving.h"
 #include "launch/stop_signals.h"
-#include "parallel/mpi.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
@@ -24,11 +24,6 @@ struct ServeArguments {
   std::string ready_file;
 };
 
-int fail(const Error& error) {
-  log_error(error.message);
-  return 1;
-}
-
 ServerConfig server_config(const ServerSection& section) {
   return {.bind = section.bind,
           .port = section.port,
@@ -40,7 +35,7 @@ ServerConfig server_config(const ServerSection& section) {
           .max_connections = section.max_connections,
           .request_timeout_s = section.request_timeout_s,
           .idle_timeout_s = section.idle_timeout_s,
-          .version = RUBATO_VERSION};
+          .version = program_version()};
 }
 
 void announce(const Server& server, const Config& config, const std::string& ready_file) {
@@ -57,7 +52,7 @@ int serve_front(const Config& config,
                 StopSignals& signals,
                 const std::string& ready_file) {
   Result<TextSide> text = load_text_side(config, host.model());
-  const Status agreed = agree("the tokenizer", "", text ? "" : text.error().message);
+  const Status agreed = agree("the tokenizer", {text ? "" : text.error().message, {}});
   if (!agreed) return fail(agreed.error());
   Server server(server_config(config.server),
                 text->model,
@@ -95,25 +90,21 @@ int serve_front(const Config& config,
   return status ? 0 : fail(status.error());
 }
 
+/// The other ranks: the engine, for as long as rank 0 has it run.
+int serve_back(EngineHost& host, StopSignals& signals) {
+  signals.listen([](int) {});  // rank 0 drains for all
+  if (!agree("the tokenizer", {})) return 1;
+  const Status status = host.run();
+  return status ? 0 : fail(status.error());
+}
+
 int serve(const ServeArguments& arguments, ProgramArguments program) {
   StopSignals signals;  // before MPI starts threads
-  MpiSession mpi(program.argc, program.argv);
-  Result<Config> config = arguments.config.load();
-  if (!config) return fail(config.error());
-  Result<Mesh> mesh = make_mesh(config->engine.tp);
-  if (!mesh) return fail(mesh.error());
-  configure_logging(log_level(config->log),
-                    mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");
-  if (mesh->world_rank == 0) {
-    for (const std::string& line : describe(*config)) log_info(line);
-  }
-  Result<std::unique_ptr<EngineHost>> host = EngineHost::load(*config, *mesh);
-  if (!host) return fail(host.error());
-  if (mesh->tp_rank == 0) return serve_front(*config, **host, signals, arguments.ready_file);
-  signals.listen([](int) {});  // rank 0 drains for all
-  if (Status agreed = agree("the tokenizer", "", ""); !agreed) return fail(agreed.error());
-  const Status status = (*host)->run();
-  return status ? 0 : fail(status.error());
+  const MpiSession mpi(program.argc, program.argv);
+  const Result<Rank> rank = start_rank(mpi, "serve", arguments.config.load());
+  if (!rank) return 1;
+  if (rank->mesh.tp_rank > 0) return serve_back(*rank->engine, signals);
+  return serve_front(rank->config, *rank->engine, signals, arguments.ready_file);
 }
 
 }  // namespace

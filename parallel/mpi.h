@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "parallel/agreement.h"
 #include "parallel/communicator.h"
 #include "parallel/control_channel.h"
 #include "runtime/base/error.h"
@@ -21,6 +22,12 @@ class MpiSession {
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
+
+  /// Of this process, in the whole job.
+  int rank() const { return rank_; }
+
+ private:
+  int rank_ = 0;
 };
 
 /// Where this rank stands: world = replicas x tensor-parallel size.
@@ -36,11 +43,12 @@ struct Mesh {
 /// there are).
 Result<Mesh> make_mesh(int tp);
 
-/// All ranks of the world compare `value` and this rank's `failure` (empty: none). Every rank gets
-/// the same answer: an error that names the first rank that failed, or the first whose value
-/// differs from rank 0's, with both values (cut to 2000 bytes; compared whole). Waits as long as a
-/// rank takes to come, with next to no CPU.
-Status agree(const std::string& what, const std::string& value, const std::string& failure);
+/// All ranks of the world state what they go on with, or why they cannot, and compare: see
+/// `compare`. Every rank gets the same answer. Waits with next to no CPU, as long as a rank takes
+/// to come; past `deadline` (0: none) it ends the job (deadline.h).
+Status agree(const std::string& what,
+             const Statement& mine,
+             std::chrono::milliseconds deadline = std::chrono::milliseconds(0));
 
 /// Collectives over MPI in host memory, on a duplicate of the world's communicator. A collective
 /// that does not complete within `deadline` ends the job (deadline.h), naming rank and collective.

@@ -1,12 +1,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdlib>
-#include <string_view>
-#include <type_traits>
+#include <numeric>
 #include <vector>
 
 #include "parallel/mpi.h"
@@ -31,38 +28,35 @@ void prefer_eager_messages() {
   setenv("OMPI_MCA_btl_vader_eager_limit", "65536", /*overwrite=*/0);
 }
 
-constexpr std::size_t kMostTextBytes = 2000;
-
-/// A rank's word in `agree`: its text, cut, and what tells apart the texts that were cut.
-struct Statement {
-  std::uint64_t size = 0;
-  std::uint64_t digest = 0;
-  std::array<char, kMostTextBytes> text{};
-
-  std::string shown() const { return {text.data(), std::min<std::size_t>(size, text.size())}; }
-};
-static_assert(std::is_trivially_copyable_v<Statement>);
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
-
-/// Every rank's statement. Waits without a deadline: a peer may still be loading; one that died
-/// ends the job by itself.
-std::vector<Statement> gather_statements(std::string_view text) {
-  int size = 1;
-  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
-  Statement mine{text.size(), fnv1a(text), {}};
-  text.copy(mine.text.data(), mine.text.size());
-  std::vector<Statement> all(size);
-  constexpr int kBytes = sizeof(Statement);
+/// Every rank's text, by rank.
+std::vector<std::string> gather_texts(const std::string& mine,
+                                      const std::string& what,
+                                      std::chrono::milliseconds deadline) {
+  const std::string operation = concat("agreement on ", what, ", part");
+  int num_ranks = 1;
+  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &num_ranks));
+  const auto size = static_cast<int>(mine.size());
+  std::vector<int> sizes(num_ranks);
   MPI_Request request = MPI_REQUEST_NULL;
-  RUBATO_MPI(MPI_Iallgather(
-      &mine, kBytes, MPI_BYTE, all.data(), kBytes, MPI_BYTE, MPI_COMM_WORLD, &request));
-  detail::wait_for(request, {"agreement", 0}, std::chrono::milliseconds(0));
-  return all;
+  RUBATO_MPI(MPI_Iallgather(&size, 1, MPI_INT, sizes.data(), 1, MPI_INT, MPI_COMM_WORLD, &request));
+  detail::wait_for(request, {operation.c_str(), 1}, deadline);
+  std::vector<int> begins(num_ranks);
+  std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
+  std::string all(begins.back() + sizes.back(), '\0');
+  RUBATO_MPI(MPI_Iallgatherv(mine.data(),
+                             size,
+                             MPI_BYTE,
+                             all.data(),
+                             sizes.data(),
+                             begins.data(),
+                             MPI_BYTE,
+                             MPI_COMM_WORLD,
+                             &request));
+  detail::wait_for(request, {operation.c_str(), 2}, deadline);
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < num_ranks; ++rank)
+    texts.push_back(all.substr(begins[rank], sizes[rank]));
+  return texts;
 }
 
 }  // namespace
@@ -74,6 +68,7 @@ MpiSession::MpiSession(int* argc, char*** argv) {
   RUBATO_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided));
   RUBATO_CHECK(provided >= MPI_THREAD_SERIALIZED, "this MPI library allows only one thread");
   RUBATO_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+  RUBATO_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
 }
 
 MpiSession::~MpiSession() {
@@ -103,27 +98,14 @@ Result<Mesh> make_mesh(int tp) {
   return mesh;
 }
 
-Status agree(const std::string& what, const std::string& value, const std::string& failure) {
-  const std::vector<Statement> failures = gather_statements(failure);
-  const std::vector<Statement> values = gather_statements(value);
-  for (std::size_t r = 0; r < failures.size(); ++r) {
-    if (failures[r].size > 0)
-      return Error{Code::kUnavailable, concat("rank ", r, ": ", failures[r].shown())};
+Status agree(const std::string& what, const Statement& mine, std::chrono::milliseconds deadline) {
+  std::vector<Statement> by_rank;
+  for (const std::string& text : gather_texts(encode(mine), what, deadline)) {
+    Result<Statement> statement = decode_statement(text);
+    // A rank that cannot be understood has failed, in the eyes of all others.
+    by_rank.push_back(statement ? *std::move(statement) : Statement{statement.error().message, {}});
   }
-  for (std::size_t r = 1; r < values.size(); ++r) {
-    if (values[r].size == values[0].size && values[r].digest == values[0].digest) continue;
-    return Error{Code::kInternal,
-                 concat("ranks disagree on ",
-                        what,
-                        ": rank 0 has '",
-                        values[0].shown(),
-                        "', rank ",
-                        r,
-                        " has '",
-                        values[r].shown(),
-                        "'")};
-  }
-  return {};
+  return compare(what, by_rank);
 }
 
 }  // namespace rubato

@@ -31,9 +31,8 @@ class ByteWriter {
   void put_all(std::span<const T> values) {
     static_assert(std::has_unique_object_representations_v<T>);
     put(static_cast<std::uint32_t>(values.size()));
-    const std::size_t at = out_.size();
-    out_.resize(at + values.size_bytes());
-    if (!values.empty()) std::memcpy(out_.data() + at, values.data(), values.size_bytes());
+    const auto bytes = std::as_bytes(values);
+    out_.insert(out_.end(), bytes.begin(), bytes.end());
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "runtime/base/concat.h"
+#include "runtime/checkpoint/config_json.h"
 #include "runtime/checkpoint/inspect.h"
 
 namespace rubato {
@@ -157,25 +158,6 @@ std::string note_section(const Inspection& inspection) {
   return text.empty() ? text : "\nNotes:\n" + text;
 }
 
-json::object config_to_json(const ModelConfig& config) {
-  json::object object = {
-      {"d_model", config.d_model},
-      {"n_layers", config.n_layers},
-      {"n_heads", config.n_heads},
-      {"mlp_hidden_size", config.mlp_hidden_size},
-      {"vocab_size", config.vocab_size},
-      {"embedding_size", config.embedding_size},
-      {"max_sequence_length", config.max_sequence_length},
-      {"rope_theta", config.rope_theta},
-      {"rms_norm_eps", config.rms_norm_eps},
-      {"mask_token_id", config.mask_token_id},
-      {"eos_token_ids", json::array(config.eos_token_ids.begin(), config.eos_token_ids.end())},
-      {"pad_token_id", config.pad_token_id},
-      {"dtype", to_string(config.dtype)}};
-  if (config.bos_token_id) object["bos_token_id"] = *config.bos_token_id;
-  return object;
-}
-
 json::object rank_to_json(const RankMemory& rank, const std::vector<std::int64_t>& lengths) {
   if (!rank.problem.empty()) return {{"tp", rank.tp_size}, {"problem", rank.problem}};
   json::array fits;
@@ -214,7 +196,7 @@ std::string to_json(const Inspection& inspection) {
   }
   const json::object object = {
       {"folder", inspection.folder},
-      {"config", config_to_json(inspection.config)},
+      {"config", to_json(inspection.config)},
       {"naming", to_string(inspection.naming)},
       {"parameters", inspection.parameters},
       {"tensors", inspection.num_tensors},

@@ -182,5 +182,23 @@ TEST(Config, LogLevelsAreThoseOfTheLog) {
   EXPECT_EQ(log_level({"error"}), LogLevel::kError);
 }
 
+TEST(Config, IsDescribedInFull) {
+  const auto loaded = load_config({}, {{"decoding.gamma", "0.90000000000000002"}});
+  ASSERT_TRUE(loaded);
+  EXPECT_THAT(describe(*loaded)[3], HasSubstr("gamma = 0.9,"));
+  const auto close = load_config({}, {{"decoding.gamma", "0.9000000001"}});
+  ASSERT_TRUE(close);
+  EXPECT_THAT(describe(*close)[3], HasSubstr("gamma = 0.9000000001,"));
+}
+
+TEST(Config, MayDifferBetweenRanksOnlyInWhatIsAMatterOfTheMachine) {
+  Config config;
+  std::vector<std::string> names;
+  for (const ConfigKey& key : config_keys(config)) {
+    if (key.may_differ) names.push_back(key.dotted());
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("model.path", "engine.threads", "log.level"));
+}
+
 }  // namespace
 }  // namespace rubato

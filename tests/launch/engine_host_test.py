@@ -47,9 +47,9 @@ def test_more_ranks_give_the_same_ids(ranks, single):
 
 def test_a_size_that_does_not_divide_is_one_error_of_all_ranks():
     result = run(3)
-    assert result.stdout == "error: rank 0: n_heads 8 does not divide evenly over 3 tensor-parallel ranks\n"
+    assert result.stdout == "error: n_heads 8 does not divide evenly over 3 tensor-parallel ranks\n"
 
 
 def test_a_missing_model_is_one_error_of_all_ranks():
     result = run(2, "/no/such/folder")
-    assert result.stdout == "error: rank 0: /no/such/folder/config.json: no such file\n"
+    assert result.stdout == "error: /no/such/folder/config.json: no such file\n"

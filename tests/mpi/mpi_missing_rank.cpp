@@ -33,15 +33,19 @@ void miss_a_control_message(int rank) {
   (void)channel->receive(6, false);
 }
 
+void miss_an_agreement(int rank) {
+  if (rank == 1) hang();
+  (void)agree("the configuration", {}, kDeadline);
+}
+
 }  // namespace
 }  // namespace rubato
 
 int main(int argc, char** argv) {
   rubato::MpiSession session(&argc, &argv);
   const int rank = rubato::make_mesh(2).value().tp_rank;
-  if (argc > 1 && std::string_view(argv[1]) == "collective") {
-    rubato::miss_a_collective(rank);
-  } else {
-    rubato::miss_a_control_message(rank);
-  }
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  if (what == "collective") rubato::miss_a_collective(rank);
+  if (what == "control") rubato::miss_a_control_message(rank);
+  if (what == "agreement") rubato::miss_an_agreement(rank);
 }

@@ -1,0 +1,61 @@
+#include "launch/rank.h"
+
+#include "launch/config_keys.h"
+#include "launch/program.h"
+#include "parallel/deadline.h"
+#include "runtime/base/concat.h"
+#include "runtime/base/log.h"
+
+namespace rubato {
+namespace {
+
+/// What this rank was started with. Nothing has been done by now that takes time: a rank that does
+/// not come is not there.
+Statement describe_start(const std::string& command, const Result<Config>& config) {
+  if (!config) return {config.error().message, {}};
+  Statement statement;
+  const auto state = [&](std::string name, std::string value) {
+    statement.facts.push_back({std::move(name), std::move(value)});
+  };
+  state("program", concat("rubato ", program_version(), ", build ", program_build()));
+  state("command", command);
+  Config copy = *config;
+  for (const ConfigKey& key : config_keys(copy)) {
+    if (!key.may_differ) state(key.dotted(), show_value(key));
+  }
+  return statement;
+}
+
+Result<Rank> start(const std::string& command, const Result<Config>& config) {
+  const auto deadline =
+      config ? std::chrono::seconds(config->engine.watchdog_s) : kDefaultCollectiveDeadline;
+  const Status agreed = agree("how they were started", describe_start(command, config), deadline);
+  if (!agreed) return agreed.error();
+  const Result<Mesh> mesh = make_mesh(config->engine.tp);
+  if (!mesh) return mesh.error();
+  configure_logging(log_level(config->log),
+                    mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");
+  if (mesh->world_rank == 0) {
+    for (const std::string& line : describe(*config)) log_info(line);
+  }
+  Result<std::unique_ptr<EngineHost>> engine = EngineHost::load(*config, *mesh);
+  if (!engine) return engine.error();
+  return Rank{*config, *mesh, *std::move(engine)};
+}
+
+}  // namespace
+
+Result<Rank> start_rank(const MpiSession& mpi,
+                        const std::string& command,
+                        const Result<Config>& config) {
+  Result<Rank> rank = start(command, config);
+  if (!rank && mpi.rank() == 0) log_error(rank.error().message);
+  return rank;
+}
+
+int fail(const Error& error) {
+  log_error(error.message);
+  return 1;
+}
+
+}  // namespace rubato

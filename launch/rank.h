@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "launch/config.h"
+#include "launch/engine_host.h"
+#include "parallel/mpi.h"
+
+namespace rubato {
+
+/// One rank of a job, up to its loaded engine.
+struct Rank {
+  Config config;
+  Mesh mesh;
+  std::unique_ptr<EngineHost> engine;
+};
+
+/// Brings this rank up: compares program, `command` and configuration with the other ranks, takes
+/// its place among them, loads its share of the model. To be called once by every rank of the job.
+/// All ranks get the same error, and rank 0 has logged it.
+Result<Rank> start_rank(const MpiSession& mpi,
+                        const std::string& command,
+                        const Result<Config>& config);
+
+/// Logs an error and returns the exit status of a program that failed.
+int fail(const Error& error);
+
+}  // namespace rubato
