@@ -92,12 +92,12 @@ int run_front(const PoliciesArguments& arguments,
                          entries->contenders,
                          arguments.comparison,
                          entries->text.context(),
-                         *host.coordinator(),
+                         *host.client(),
                          python,
                          [&](const ComparisonProgress& p) {
                            display.show(p.done, p.total, concat(p.task, ", ", p.contender));
                          });
-    host.coordinator()->shut_down(/*finish_running=*/false);
+    host.shut_down(/*finish_running=*/false);
   });
   const Status status = host.run();
   bench.join();
@@ -115,7 +115,8 @@ int run(const PoliciesArguments& arguments, ProgramArguments program) {
   const Result<Rank> rank = start_rank(mpi, "bench policies", arguments.config.load());
   if (!rank) return 1;
   EngineHost& host = *rank->engine;
-  if (rank->mesh.tp_rank == 0) return run_front(arguments, rank->config, rank->mesh, host, *python);
+  if (rank->mesh.world_rank == 0)
+    return run_front(arguments, rank->config, rank->mesh, host, *python);
   python.reset();
   if (!agree("the benchmark", {})) return 1;
   const Status status = host.run();

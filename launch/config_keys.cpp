@@ -57,7 +57,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
     keys.push_back(number("engine", name, place, least, most));
   };
   add("tp", engine.tp, 0, 1024);
-  add("replicas", engine.replicas, 1, 1);
+  add("replicas", engine.replicas, 1, 1024);
   keys.push_back(text("engine", "device", engine.device, {"auto", "cpu"}));
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   add("max_sequences", engine.max_sequences, 1, 4096);

@@ -7,11 +7,14 @@
 #include <thread>
 
 #include "cache/store/cache_store.h"
+#include "parallel/deadline.h"
 #include "runtime/base/concat.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/checkpoint/fingerprint.h"
 #include "runtime/engine/step_loop.h"
 #include "runtime/model/model.h"
+#include "runtime/replicas/links.h"
+#include "runtime/replicas/router.h"
 
 namespace rubato {
 namespace {
@@ -82,12 +85,36 @@ struct EngineHost::Parts {
       : config(std::move(loaded.config)),
         weights(std::move(loaded.weights)),
         num_threads(threads_of(engine, mesh)),
-        communicator(make_mpi_communicator(std::chrono::seconds(engine.watchdog_s))),
-        control(make_mpi_control_channel(std::chrono::seconds(engine.watchdog_s))),
+        communicator(make_mpi_communicator(mesh, std::chrono::seconds(engine.watchdog_s))),
+        control(make_mpi_control_channel(mesh, std::chrono::seconds(engine.watchdog_s))),
         cache(cache_shape(loaded.shape, engine)),
         coordinator(mesh.tp_rank == 0 ? std::make_unique<Coordinator>(limits_of(engine, config))
                                       : nullptr),
-        shape(loaded.shape) {}
+        shape(loaded.shape),
+        is_front(mesh.world_rank == 0) {
+    if (mesh.num_replicas > 1) connect(engine, mesh);
+  }
+
+  /// Joins the replicas: rank 0 with the leaders of the others.
+  void connect(const EngineSection& engine, const Mesh& mesh) {
+    const auto deadline = std::chrono::seconds(engine.watchdog_s);
+    mailbox = make_mpi_mailbox(deadline);  // on every rank: it is collective
+    const LinkWatch watch{deadline, [rank = mesh.world_rank, deadline](int lost) {
+                            end_for_missed_deadline(
+                                rank, concat("a sign of life from rank ", lost), deadline);
+                          }};
+    if (is_front) {
+      std::vector<int> leaders;
+      for (int replica = 1; replica < mesh.num_replicas; ++replica)
+        leaders.push_back(mesh.leader_of(replica));
+      front = std::make_unique<FrontLink>(*mailbox, leaders, limits_of(engine, config), watch);
+      std::vector<GenerationClient*> replicas = front->replicas();
+      replicas.insert(replicas.begin(), coordinator.get());
+      router = std::make_unique<Router>(std::move(replicas));
+    } else if (mesh.tp_rank == 0) {
+      leader = std::make_unique<LeaderLink>(*mailbox, /*front=*/0, *coordinator, watch);
+    }
+  }
 
   // In order of use: each is destroyed before what it refers to.
   const ModelConfig config;
@@ -98,6 +125,11 @@ struct EngineHost::Parts {
   CacheStore cache;
   const std::unique_ptr<Coordinator> coordinator;
   const ModelShape shape;
+  const bool is_front;
+  std::unique_ptr<Mailbox> mailbox;    // this and the next three: of several replicas only
+  std::unique_ptr<FrontLink> front;    // rank 0
+  std::unique_ptr<Router> router;      // rank 0
+  std::unique_ptr<LeaderLink> leader;  // the other replicas' leaders
 };
 
 EngineHost::EngineHost(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -132,8 +164,15 @@ int EngineHost::num_threads() const {
   return parts_->num_threads;
 }
 
-Coordinator* EngineHost::coordinator() {
+GenerationClient* EngineHost::client() {
+  if (!parts_->is_front) return nullptr;
+  if (parts_->router) return parts_->router.get();
   return parts_->coordinator.get();
+}
+
+void EngineHost::shut_down(bool finish_running) {
+  parts_->coordinator->shut_down(finish_running);
+  if (parts_->front) parts_->front->shut_down(finish_running);
 }
 
 Status EngineHost::run() {
@@ -143,7 +182,10 @@ Status EngineHost::run() {
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());
-  return loop.run();
+  const Status status = loop.run();
+  parts_->leader.reset();  // tells rank 0
+  if (status && parts_->front) parts_->front->wait_until_ended();
+  return status;
 }
 
 }  // namespace rubato

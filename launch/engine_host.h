@@ -23,12 +23,16 @@ class EngineHost {
   Storage storage() const;
   int num_threads() const;  ///< of this rank, for compute
 
-  /// The door for generations, on rank 0; null on the others. Its `shut_down` ends `run` on every
-  /// rank.
-  Coordinator* coordinator();
+  /// The door for generations, to all replicas, on the job's rank 0; null on the others.
+  GenerationClient* client();
 
-  /// Makes steps until the coordinator is shut down. The calling thread is the engine thread. An
-  /// error means that this rank cannot go on: the process must end, and the job with it.
+  /// Ends `run` on every rank of the job: as `Coordinator::shut_down`. The job's rank 0 only; any
+  /// thread.
+  void shut_down(bool finish_running);
+
+  /// Makes steps until the engine is shut down; on rank 0, until all replicas have ended. The
+  /// calling thread is the engine thread. An error means that this rank cannot go on: the process
+  /// must end, and the job with it.
   Status run();
 
  private:

@@ -31,7 +31,7 @@ Result<Rank> start(const std::string& command, const Result<Config>& config) {
       config ? std::chrono::seconds(config->engine.watchdog_s) : kDefaultCollectiveDeadline;
   const Status agreed = agree("how they were started", describe_start(command, config), deadline);
   if (!agreed) return agreed.error();
-  const Result<Mesh> mesh = make_mesh(config->engine.tp);
+  const Result<Mesh> mesh = make_mesh(config->engine.tp, config->engine.replicas);
   if (!mesh) return mesh.error();
   configure_logging(log_level(config->log),
                     mesh->world_size > 1 ? concat("rank ", mesh->world_rank) : "");

@@ -43,16 +43,11 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   std::thread batch([&] {
     const ApiContext context = text->context();
     ProgressDisplay display;
-    result =
-        run_batch(in,
-                  out,
-                  context,
-                  *host.coordinator(),
-                  config.engine.max_sequences,
-                  [&](const BatchProgress& p) {
-                    display.show(p.done, total, p.failed > 0 ? concat(p.failed, " failed") : "");
-                  });
-    host.coordinator()->shut_down(/*finish_running=*/true);
+    result = run_batch(
+        in, out, context, *host.client(), config.engine.max_sequences, [&](const BatchProgress& p) {
+          display.show(p.done, total, p.failed > 0 ? concat(p.failed, " failed") : "");
+        });
+    host.shut_down(/*finish_running=*/true);
   });
   const Status status = host.run();
   batch.join();
@@ -70,7 +65,7 @@ int run(const BatchArguments& arguments, ProgramArguments program) {
   const Result<Rank> rank = start_rank(mpi, "run-batch", arguments.config.load());
   if (!rank) return 1;
   EngineHost& host = *rank->engine;
-  if (rank->mesh.tp_rank == 0) return run_front(arguments, rank->config, host);
+  if (rank->mesh.world_rank == 0) return run_front(arguments, rank->config, host);
   if (!agree("the batch", {})) return 1;
   const Status status = host.run();
   return status ? 0 : fail(status.error());

@@ -58,10 +58,10 @@ int serve_front(const Config& config,
                 text->model,
                 text->tokenizer,
                 text->chat_template,
-                *host.coordinator(),
+                *host.client(),
                 text->defaults);
   if (Status status = server.start(); !status) {
-    host.coordinator()->shut_down(/*finish_running=*/false);
+    host.shut_down(/*finish_running=*/false);
     if (Status ended = host.run(); !ended) log_error(ended.error().message);
     return fail(status.error());
   }
@@ -70,11 +70,11 @@ int serve_front(const Config& config,
   signals.listen([&](int) {
     const bool drain = stops++ == 0;
     log_info(drain ? "draining: finishing what runs, taking nothing new" : "stopping at once");
-    host.coordinator()->shut_down(/*finish_running=*/drain);  // new requests get a 503 from now on
+    host.shut_down(/*finish_running=*/drain);  // new requests get a 503 from now on
     if (!drain) return;
     deadline.start(std::chrono::seconds(config.server.drain_timeout_s), [&] {
       log_warning("the drain deadline has passed: ending what still runs");
-      host.coordinator()->shut_down(/*finish_running=*/false);
+      host.shut_down(/*finish_running=*/false);
     });
   });
   announce(server, config, ready_file);
@@ -103,7 +103,7 @@ int serve(const ServeArguments& arguments, ProgramArguments program) {
   const MpiSession mpi(program.argc, program.argv);
   const Result<Rank> rank = start_rank(mpi, "serve", arguments.config.load());
   if (!rank) return 1;
-  if (rank->mesh.tp_rank > 0) return serve_back(*rank->engine, signals);
+  if (rank->mesh.world_rank > 0) return serve_back(*rank->engine, signals);
   return serve_front(rank->config, *rank->engine, signals, arguments.ready_file);
 }
 

@@ -8,12 +8,14 @@
 #include "parallel/agreement.h"
 #include "parallel/communicator.h"
 #include "parallel/control_channel.h"
+#include "parallel/mailbox.h"
 #include "runtime/base/error.h"
 
 namespace rubato {
 
-/// Owns MPI for the life of the process. All MPI calls are made by one thread at a time
-/// (MPI_THREAD_SERIALIZED): the main thread until the engine starts, then the engine's. Under
+/// Owns MPI for the life of the process. MPI calls are made by one thread at a time
+/// (MPI_THREAD_SERIALIZED): the main thread until the engine starts, then the engine's and, with
+/// several replicas, the link's in turns. Under
 /// mpirun it also asks the kernel to end this process when mpirun dies, so that no orphan is left.
 /// Outlives every communicator and channel.
 class MpiSession {
@@ -30,18 +32,23 @@ class MpiSession {
   int rank_ = 0;
 };
 
-/// Where this rank stands: world = replicas x tensor-parallel size.
+/// Where this rank stands: world = replicas x tensor-parallel size, a replica's ranks side by side.
 struct Mesh {
   int world_rank = 0;
   int world_size = 1;
-  int tp_rank = 0;
+  int replica = 0;
+  int num_replicas = 1;
+  int tp_rank = 0;  ///< within the replica; 0 is its leader
   int tp_size = 1;
   int local_size = 1;  ///< ranks on this machine, which share its cores
+
+  /// The rank of a replica's leader in the job.
+  int leader_of(int other_replica) const { return other_replica * tp_size; }
 };
 
-/// Splits the world. Errors: kInvalidArgument, when the world is not of `tp` ranks (0: all ranks
-/// there are).
-Result<Mesh> make_mesh(int tp);
+/// Splits the world into `num_replicas` groups of `tp` ranks (0: as many as there are for each).
+/// Errors: kInvalidArgument, when the job has another number of ranks.
+Result<Mesh> make_mesh(int tp, int num_replicas = 1);
 
 /// All ranks of the world state what they go on with, or why they cannot, and compare: see
 /// `compare`. Every rank gets the same answer. Waits with next to no CPU, as long as a rank takes
@@ -50,11 +57,19 @@ Status agree(const std::string& what,
              const Statement& mine,
              std::chrono::milliseconds deadline = std::chrono::milliseconds(0));
 
-/// Collectives over MPI in host memory, on a duplicate of the world's communicator. A collective
-/// that does not complete within `deadline` ends the job (deadline.h), naming rank and collective.
-std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::milliseconds deadline);
+/// Collectives among the ranks of this one's replica, over MPI in host memory. Making one is
+/// collective over the whole job, and so are the two below. A collective that does not complete
+/// within `deadline` ends the job (deadline.h), naming rank and collective.
+std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh,
+                                                    std::chrono::milliseconds deadline);
 
-/// Control frames over MPI, on another duplicate, so that they never mix with the tensors.
-std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::milliseconds deadline);
+/// Control frames from the leader to its replica's ranks, on a communicator of their own, so that
+/// they never mix with the tensors.
+std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh,
+                                                         std::chrono::milliseconds deadline);
+
+/// Messages between any two ranks of the job. One that has begun to arrive and does not come
+/// through within `deadline` ends the job.
+std::unique_ptr<Mailbox> make_mpi_mailbox(std::chrono::milliseconds deadline);
 
 }  // namespace rubato

@@ -20,7 +20,8 @@ int checked_count(std::int64_t count) {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(std::chrono::milliseconds deadline) : deadline_(deadline) {}
+  MpiCommunicator(const Mesh& mesh, std::chrono::milliseconds deadline)
+      : comm_(mesh.replica, mesh.tp_rank), deadline_(deadline) {}
 
   int rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
@@ -96,8 +97,9 @@ class MpiCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(std::chrono::milliseconds deadline) {
-  return std::make_unique<MpiCommunicator>(deadline);
+std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh,
+                                                    std::chrono::milliseconds deadline) {
+  return std::make_unique<MpiCommunicator>(mesh, deadline);
 }
 
 }  // namespace rubato

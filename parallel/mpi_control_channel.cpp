@@ -10,7 +10,8 @@ namespace {
 
 class MpiControlChannel final : public ControlChannel {
  public:
-  explicit MpiControlChannel(std::chrono::milliseconds deadline) : deadline_(deadline) {}
+  MpiControlChannel(const Mesh& mesh, std::chrono::milliseconds deadline)
+      : comm_(mesh.replica, mesh.tp_rank), deadline_(deadline) {}
 
   void send(const Frame& frame) override {
     detail::check_sendable(frame);
@@ -60,8 +61,9 @@ class MpiControlChannel final : public ControlChannel {
 
 }  // namespace
 
-std::unique_ptr<ControlChannel> make_mpi_control_channel(std::chrono::milliseconds deadline) {
-  return std::make_unique<MpiControlChannel>(deadline);
+std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh,
+                                                         std::chrono::milliseconds deadline) {
+  return std::make_unique<MpiControlChannel>(mesh, deadline);
 }
 
 }  // namespace rubato

@@ -59,8 +59,13 @@ void wait_for(MPI_Request& request, Operation operation, std::chrono::millisecon
   }
 }
 
-OwnedComm::OwnedComm() {
-  RUBATO_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm_));
+std::mutex& mpi_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+OwnedComm::OwnedComm(int group, int key) {
+  RUBATO_MPI(MPI_Comm_split(MPI_COMM_WORLD, group, key, &comm_));
   RUBATO_MPI(MPI_Comm_rank(comm_, &rank_));
   RUBATO_MPI(MPI_Comm_size(comm_, &size_));
 }
@@ -68,7 +73,7 @@ OwnedComm::OwnedComm() {
 OwnedComm::~OwnedComm() {
   int finalized = 0;
   MPI_Finalized(&finalized);
-  if (finalized == 0) MPI_Comm_free(&comm_);
+  if (finalized == 0) RUBATO_MPI(MPI_Comm_free(&comm_));
 }
 
 }  // namespace rubato::detail

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 
 namespace rubato::detail {
 
@@ -17,15 +18,24 @@ struct Operation {
   std::uint64_t number;
 };
 
+/// Held during every MPI call that RUBATO_MPI makes: the engine's thread and the link's take turns
+/// (MPI_THREAD_SERIALIZED).
+std::mutex& mpi_mutex();
+
 /// Waits for `request`: spins briefly (collectives of a busy step take microseconds), then yields,
 /// then sleeps in growing naps (200 µs at most; 1 ms once nothing has come for a second). Past the
 /// deadline (0: none) it ends the job naming the operation.
 void wait_for(MPI_Request& request, Operation operation, std::chrono::milliseconds deadline);
 
-/// A duplicate of MPI_COMM_WORLD, freed with its owner.
+/// A communicator of this program's own, freed with its owner. Making one is collective over the
+/// world.
 class OwnedComm {
  public:
-  OwnedComm();
+  /// All ranks of the job, in rank order.
+  static OwnedComm of_world() { return OwnedComm(0, 0); }
+
+  /// The ranks that give the same `group`, ordered by `key`.
+  OwnedComm(int group, int key);
   ~OwnedComm();
   OwnedComm(const OwnedComm&) = delete;
   OwnedComm& operator=(const OwnedComm&) = delete;
@@ -42,4 +52,12 @@ class OwnedComm {
 
 }  // namespace rubato::detail
 
-#define RUBATO_MPI(call) ::rubato::detail::check_mpi((call), #call, __FILE__, __LINE__)
+#define RUBATO_MPI(call)                                                     \
+  do {                                                                       \
+    int rubato_mpi_code;                                                     \
+    {                                                                        \
+      const std::lock_guard rubato_mpi_lock(::rubato::detail::mpi_mutex());  \
+      rubato_mpi_code = (call);                                              \
+    }                                                                        \
+    ::rubato::detail::check_mpi(rubato_mpi_code, #call, __FILE__, __LINE__); \
+  } while (false)

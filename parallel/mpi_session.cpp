@@ -75,20 +75,23 @@ MpiSession::~MpiSession() {
   MPI_Finalize();
 }
 
-Result<Mesh> make_mesh(int tp) {
+Result<Mesh> make_mesh(int tp, int num_replicas) {
   Mesh mesh;
   RUBATO_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &mesh.world_rank));
   RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &mesh.world_size));
-  mesh.tp_size = tp == 0 ? mesh.world_size : tp;
-  mesh.tp_rank = mesh.world_rank;
-  if (mesh.tp_size != mesh.world_size) {
+  mesh.num_replicas = num_replicas;
+  mesh.tp_size = tp == 0 ? std::max(1, mesh.world_size / num_replicas) : tp;
+  mesh.replica = mesh.world_rank / mesh.tp_size;
+  mesh.tp_rank = mesh.world_rank % mesh.tp_size;
+  if (const int wanted = mesh.tp_size * num_replicas; wanted != mesh.world_size) {
     return Error{Code::kInvalidArgument,
                  concat("engine.tp is ",
                         tp,
+                        num_replicas > 1 ? concat(" and engine.replicas ", num_replicas) : "",
                         " but ",
                         mesh.world_size,
                         " ranks run; start it with mpirun -np ",
-                        tp),
+                        wanted),
                  "engine.tp"};
   }
   MPI_Comm local = MPI_COMM_NULL;

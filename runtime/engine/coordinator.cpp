@@ -6,6 +6,24 @@
 
 namespace rubato {
 
+Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length) {
+  if (canvas_length > limits.max_context) {
+    return Error{Code::kTooLong,
+                 concat("prompt and max_tokens together are ",
+                        canvas_length,
+                        " tokens; the context is ",
+                        limits.max_context)};
+  }
+  if (canvas_length > limits.scheduler.cache_tokens) {
+    return Error{Code::kTooLong,
+                 concat("a canvas of ",
+                        canvas_length,
+                        " tokens does not fit the cache of ",
+                        limits.scheduler.cache_tokens)};
+  }
+  return {};
+}
+
 Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_(limits.scheduler) {
   status_.ready = true;
   status_.cache_tokens_total = limits.scheduler.cache_tokens;
@@ -14,21 +32,8 @@ Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_
 Coordinator::~Coordinator() = default;
 
 Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSink sink) {
-  const std::int64_t length = request.canvas_length();
-  if (length > limits_.max_context) {
-    return Error{Code::kTooLong,
-                 concat("prompt and max_tokens together are ",
-                        length,
-                        " tokens; the context is ",
-                        limits_.max_context)};
-  }
-  if (!scheduler_.fits(length)) {
-    return Error{Code::kTooLong,
-                 concat("a canvas of ",
-                        length,
-                        " tokens does not fit the cache of ",
-                        limits_.scheduler.cache_tokens)};
-  }
+  const Position length = request.canvas_length();
+  if (Status status = check_length(limits_, length); !status) return status.error();
   auto cancelled = std::make_shared<std::atomic<bool>>(false);
   {
     const std::lock_guard lock(mutex_);
@@ -39,7 +44,8 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
     }
     const bool trace = request.trace;
     inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},
-                      {std::move(sink), cancelled, trace, {}}});
+                      {std::move(sink), cancelled, trace, length, {}}});
+    outstanding_tokens_ += length;
   }
   wake_.notify_one();
   return GenerationHandle(std::move(cancelled));
@@ -49,6 +55,7 @@ EngineStatus Coordinator::status() const {
   const std::lock_guard lock(mutex_);
   EngineStatus status = status_;
   status.waiting += static_cast<int>(inbox_.size());
+  status.outstanding_tokens = outstanding_tokens_;
   return status;
 }
 
@@ -114,7 +121,9 @@ void Coordinator::drop_cancelled() {
 
 void Coordinator::remove(SequenceId id) {
   if (scheduler_.remove(id)) pending_releases_.push_back(id);
-  generations_.erase(id);
+  const auto generation = generations_.find(id);
+  outstanding_tokens_ -= generation->second.canvas_length;
+  generations_.erase(generation);
 }
 
 void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes) {
@@ -159,6 +168,7 @@ void Coordinator::fail(const Error& error) {
     if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
   }
   generations_.clear();
+  outstanding_tokens_ = 0;
   const std::lock_guard lock(mutex_);
   accepting_ = false;
   status_.ready = false;

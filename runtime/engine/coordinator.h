@@ -29,6 +29,9 @@ struct CoordinatorLimits {
   int num_layers = 0;      ///< for the count of refreshed layers
 };
 
+/// Whether a canvas of that length can ever be served. Errors: kTooLong, with both numbers.
+Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length);
+
 /// The engine's front office on tensor-parallel rank 0: takes generations from any thread, makes
 /// the step plans, hands out each step's news. `submit`, `status`, `shut_down` run on any thread,
 /// the rest on the engine thread.
@@ -62,6 +65,7 @@ class Coordinator final : public GenerationClient {
     UpdateSink sink;
     std::shared_ptr<std::atomic<bool>> cancelled;
     bool trace = false;
+    Position canvas_length = 0;
     GenerationStats stats;
   };
   struct Submission {
@@ -84,6 +88,7 @@ class Coordinator final : public GenerationClient {
   bool accepting_ = true;
   bool finish_running_ = true;
   SequenceId next_id_ = 1;
+  std::atomic<std::int64_t> outstanding_tokens_ = 0;
 
   Scheduler scheduler_;                           // engine thread only, like all below
   std::map<SequenceId, Generation> generations_;  // waiting and running

@@ -78,6 +78,9 @@ struct EngineStatus {
   int waiting = 0;  ///< sequences queued for one
   std::int64_t cache_tokens_total = 0;
   std::int64_t cache_tokens_used = 0;
+  std::int64_t outstanding_tokens = 0;  ///< canvas positions of all generations not yet ended
+
+  bool operator==(const EngineStatus&) const = default;
 };
 
 /// The front end's door to the engine. Any thread.
@@ -90,6 +93,9 @@ class GenerationClient {
   virtual Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) = 0;
 
   virtual EngineStatus status() const = 0;
+
+  /// One status for each replica behind this door.
+  virtual std::vector<EngineStatus> replicas() const { return {status()}; }
 };
 
 }  // namespace rubato

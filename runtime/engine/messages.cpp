@@ -1,6 +1,5 @@
 #include "runtime/engine/messages.h"
 
-#include "runtime/base/byte_codec.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {
@@ -30,6 +29,8 @@ PolicyParams get_policy(ByteReader& reader) {
   if (!validate(params)) reader.fail();
   return params;
 }
+
+}  // namespace
 
 void put(ByteWriter& writer, const DecodingRequest& request) {
   writer.put_all<TokenId>(request.prompt);
@@ -63,6 +64,8 @@ DecodingRequest get_request(ByteReader& reader) {
   if (request.max_tokens < 1) reader.fail();
   return request;
 }
+
+namespace {
 
 void put(ByteWriter& writer, const SequenceSpec& spec) {
   writer.put(spec.id);

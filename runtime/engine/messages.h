@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/base/byte_codec.h"
 #include "runtime/base/error.h"
 #include "runtime/engine/sequence.h"
 
@@ -31,6 +32,11 @@ struct RefreshDecision {
 
   bool operator==(const RefreshDecision&) const = default;
 };
+
+/// A request as part of a message. Reading one with a policy or a number out of range fails the
+/// reader.
+void put(ByteWriter& writer, const DecodingRequest& request);
+DecodingRequest get_request(ByteReader& reader);
 
 void encode(const StepPlan& plan, std::vector<std::byte>& out);
 void encode(const RefreshDecision& decision, std::vector<std::byte>& out);

@@ -114,8 +114,8 @@ TEST(Config, NumberOutOfRangeSaysKeyValueAndRange) {
               HasSubstr("decoding.threshold is 0; allowed: a number above 0, up to 1"));
   EXPECT_THAT(error_of("[decoding]\ngamma = nan\n"), HasSubstr("decoding.gamma is nan"));
   EXPECT_THAT(error_of("[server]\nthreads = 1.5\n"), HasSubstr("server.threads is 1.5"));
-  EXPECT_THAT(error_of("[engine]\nreplicas = 2\n"),
-              HasSubstr("engine.replicas is 2; allowed: only 1"));
+  EXPECT_THAT(error_of("[engine]\nreplicas = 0\n"),
+              HasSubstr("engine.replicas is 0; allowed: a whole number from 1 to 1024"));
 }
 
 TEST(Config, ValueOfAnotherTypeIsRefused) {

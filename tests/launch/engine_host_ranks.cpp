@@ -24,7 +24,7 @@ std::vector<TokenId> question(const std::filesystem::path& model) {
 }
 
 /// One generation from submission to its last update: the ids committed, in canvas order.
-std::vector<TokenId> generate(Coordinator& coordinator, const Config& config) {
+std::vector<TokenId> generate(GenerationClient& client, const Config& config) {
   GenerationRequest request;
   request.prompt = question(config.model.path);
   request.max_tokens = 64;
@@ -32,7 +32,7 @@ std::vector<TokenId> generate(Coordinator& coordinator, const Config& config) {
   request.commit = commit_params(config.decoding);
   std::vector<Commit> commits;
   std::promise<void> ended;
-  const auto handle = coordinator.submit(request, [&](const GenerationUpdate& update) {
+  const auto handle = client.submit(request, [&](const GenerationUpdate& update) {
     commits.insert(commits.end(), update.commits.begin(), update.commits.end());
     if (update.finished || update.error) ended.set_value();
   });
@@ -44,18 +44,23 @@ std::vector<TokenId> generate(Coordinator& coordinator, const Config& config) {
   return ids;
 }
 
-void drive(Coordinator& coordinator, const Config& config) {
-  const std::vector<TokenId> first = generate(coordinator, config);
-  const std::vector<TokenId> second = generate(coordinator, config);
-  RUBATO_CHECK(!first.empty() && first == second, first.size(), " ids, then ", second.size());
+/// Two generations for each replica at once, all of the same question, must come out alike.
+void drive(EngineHost& host, const Config& config) {
+  GenerationClient& client = *host.client();
+  std::vector<std::future<std::vector<TokenId>>> answers;
+  for (int i = 0; i < 2 * config.engine.replicas; ++i)
+    answers.push_back(std::async(std::launch::async, [&] { return generate(client, config); }));
+  const std::vector<TokenId> first = answers[0].get();
+  RUBATO_CHECK(!first.empty());
+  for (std::size_t i = 1; i < answers.size(); ++i) RUBATO_CHECK(answers[i].get() == first);
   std::string line = "ids";
   for (const TokenId id : first) line += concat(' ', id);
   std::cout << line << std::endl;
-  coordinator.shut_down(/*finish_running=*/true);
+  host.shut_down(/*finish_running=*/true);
 }
 
 int run_rank(const Config& config) {
-  const auto mesh = make_mesh(config.engine.tp);
+  const auto mesh = make_mesh(config.engine.tp, config.engine.replicas);
   RUBATO_CHECK(mesh.ok());
   const auto host = EngineHost::load(config, *mesh);
   if (!host) {
@@ -63,8 +68,7 @@ int run_rank(const Config& config) {
     return 0;
   }
   std::thread driver;
-  if (Coordinator* const coordinator = (*host)->coordinator())
-    driver = std::thread([&, coordinator] { drive(*coordinator, config); });
+  if ((*host)->client() != nullptr) driver = std::thread([&] { drive(**host, config); });
   const Status status = (*host)->run();
   RUBATO_CHECK(status.ok(), status.ok() ? "" : status.error().message);
   if (driver.joinable()) driver.join();
@@ -77,6 +81,7 @@ int run_rank(const Config& config) {
 int main(int argc, char** argv) {
   const rubato::MpiSession session(&argc, &argv);
   rubato::Config config;
-  config.model.path = argc > 1 ? argv[1] : RUBATO_SOURCE_DIR "/models/llada-tiny";
+  config.engine.replicas = argc > 1 ? std::stoi(argv[1]) : 1;
+  config.model.path = argc > 2 ? argv[2] : RUBATO_SOURCE_DIR "/models/llada-tiny";
   return rubato::run_rank(config);
 }

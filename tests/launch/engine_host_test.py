@@ -45,11 +45,18 @@ def test_more_ranks_give_the_same_ids(ranks, single):
     assert result.stdout == single
 
 
+@pytest.mark.parametrize("ranks, replicas", [(2, 2), (4, 2), (3, 3)])
+def test_replicas_give_the_same_ids(ranks, replicas, single):
+    result = run(ranks, str(replicas))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == single
+
+
 def test_a_size_that_does_not_divide_is_one_error_of_all_ranks():
     result = run(3)
     assert result.stdout == "error: n_heads 8 does not divide evenly over 3 tensor-parallel ranks\n"
 
 
 def test_a_missing_model_is_one_error_of_all_ranks():
-    result = run(2, "/no/such/folder")
+    result = run(2, "1", "/no/such/folder")
     assert result.stdout == "error: /no/such/folder/config.json: no such file\n"

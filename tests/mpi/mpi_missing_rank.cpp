@@ -15,17 +15,17 @@ constexpr std::chrono::milliseconds kDeadline{300};
   while (true) pause();
 }
 
-void miss_a_collective(int rank) {
-  const auto communicator = make_mpi_communicator(kDeadline);
+void miss_a_collective(const Mesh& mesh) {
+  const auto communicator = make_mpi_communicator(mesh, kDeadline);
   at::Tensor t = at::ones({8});
   communicator->all_reduce_sum(t);
-  if (rank == 1) hang();
+  if (mesh.tp_rank == 1) hang();
   communicator->all_reduce_sum(t);
 }
 
-void miss_a_control_message(int rank) {
-  const auto channel = make_mpi_control_channel(kDeadline);
-  if (rank == 0) {
+void miss_a_control_message(const Mesh& mesh) {
+  const auto channel = make_mpi_control_channel(mesh, kDeadline);
+  if (mesh.tp_rank == 0) {
     channel->send({.kind = 1, .step = 5, .payload = {}});
     hang();
   }
@@ -43,9 +43,9 @@ void miss_an_agreement(int rank) {
 
 int main(int argc, char** argv) {
   rubato::MpiSession session(&argc, &argv);
-  const int rank = rubato::make_mesh(2).value().tp_rank;
+  const rubato::Mesh mesh = rubato::make_mesh(2).value();
   const std::string_view what = argc > 1 ? argv[1] : "";
-  if (what == "collective") rubato::miss_a_collective(rank);
-  if (what == "control") rubato::miss_a_control_message(rank);
-  if (what == "agreement") rubato::miss_an_agreement(rank);
+  if (what == "collective") rubato::miss_a_collective(mesh);
+  if (what == "control") rubato::miss_a_control_message(mesh);
+  if (what == "agreement") rubato::miss_an_agreement(mesh.tp_rank);
 }

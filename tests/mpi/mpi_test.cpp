@@ -1,9 +1,11 @@
 // Run by mpirun; every rank runs every test, in the same order.
+#include <ATen/Functions.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "parallel/deadline.h"
 #include "parallel/mpi.h"
@@ -19,7 +21,7 @@ Mesh world() {
 }
 
 TEST(MpiCommunicator, SumsInABalancedTreeOverRanksAtAnySize) {
-  const auto communicator = make_mpi_communicator(kDefaultCollectiveDeadline);
+  const auto communicator = make_mpi_communicator(world(), kDefaultCollectiveDeadline);
   // Around the size from which the ranks share the additions, and sizes that do not divide.
   for (const std::int64_t count : {1, 257, 16384, 16385, 16387, 100'003})
     test::expect_tree_sum(*communicator, count);
@@ -27,20 +29,20 @@ TEST(MpiCommunicator, SumsInABalancedTreeOverRanksAtAnySize) {
 }
 
 TEST(MpiCommunicator, GathersInRankOrder) {
-  test::expect_gather(*make_mpi_communicator(kDefaultCollectiveDeadline));
+  test::expect_gather(*make_mpi_communicator(world(), kDefaultCollectiveDeadline));
 }
 
 TEST(MpiCommunicator, BroadcastsFromAnyRank) {
-  test::expect_broadcast(*make_mpi_communicator(kDefaultCollectiveDeadline));
+  test::expect_broadcast(*make_mpi_communicator(world(), kDefaultCollectiveDeadline));
 }
 
 TEST(MpiControlChannel, CarriesFramesOfAnySizeInOrder) {
-  const auto channel = make_mpi_control_channel(kDefaultCollectiveDeadline);
+  const auto channel = make_mpi_control_channel(world(), kDefaultCollectiveDeadline);
   test::expect_frames_arrive(*channel, world().tp_rank);
 }
 
 TEST(MpiControlChannel, RefusesAFrameOfAnotherStep) {
-  const auto channel = make_mpi_control_channel(kDefaultCollectiveDeadline);
+  const auto channel = make_mpi_control_channel(world(), kDefaultCollectiveDeadline);
   test::expect_wrong_step_is_refused(*channel, world().tp_rank);
 }
 
@@ -59,6 +61,61 @@ TEST(Mesh, OfAnotherSizeIsAnErrorThatSaysHowToStartIt) {
   EXPECT_THAT(mesh.error().message, HasSubstr("engine.tp is 16"));
   EXPECT_THAT(mesh.error().message, HasSubstr(std::to_string(world().world_size) + " ranks run"));
   EXPECT_THAT(mesh.error().message, HasSubstr("mpirun -np 16"));
+}
+
+TEST(Mesh, OfSeveralReplicasPutsARanksNeighboursBesideIt) {
+  const int ranks = world().world_size;
+  if (ranks != 4) GTEST_SKIP() << "for four ranks";
+  const Mesh mesh = make_mesh(2, 2).value();
+  EXPECT_EQ(mesh.replica, mesh.world_rank / 2);
+  EXPECT_EQ(mesh.tp_rank, mesh.world_rank % 2);
+  EXPECT_EQ(mesh.leader_of(1), 2);
+  EXPECT_EQ(make_mesh(0, 2).value().tp_size, 2);
+  EXPECT_THAT(make_mesh(2, 3).error().message, HasSubstr("engine.replicas 3"));
+}
+
+TEST(MpiCommunicator, SumsWithinAReplicaOnly) {
+  if (world().world_size != 4) GTEST_SKIP() << "for four ranks";
+  const Mesh mesh = make_mesh(2, 2).value();
+  const auto communicator = make_mpi_communicator(mesh, kDefaultCollectiveDeadline);
+  EXPECT_EQ(communicator->size(), 2);
+  EXPECT_EQ(communicator->rank(), mesh.tp_rank);
+  at::Tensor t = at::full({3}, static_cast<float>(1 + mesh.world_rank));
+  communicator->all_reduce_sum(t);
+  EXPECT_EQ(t[0].item<float>(), mesh.replica == 0 ? 1 + 2 : 3 + 4);
+}
+
+TEST(MpiControlChannel, TellsTheLeadersOwnReplicaOnly) {
+  if (world().world_size != 4) GTEST_SKIP() << "for four ranks";
+  const Mesh mesh = make_mesh(2, 2).value();
+  const auto channel = make_mpi_control_channel(mesh, kDefaultCollectiveDeadline);
+  const auto mine = static_cast<std::uint8_t>(10 + mesh.replica);
+  if (mesh.tp_rank == 0) return channel->send({.kind = mine, .step = 1, .payload = {}});
+  EXPECT_EQ(channel->receive(1, /*while_idle=*/false)->kind, mine);
+}
+
+/// The next letter, waited for.
+Letter receive(Mailbox& mailbox) {
+  for (;;) {
+    if (auto letter = mailbox.poll()) return *std::move(letter);
+  }
+}
+
+TEST(MpiMailbox, CarriesMessagesOfAnySizeInOrderAndKnowsTheSender) {
+  const auto mailbox = make_mpi_mailbox(kDefaultCollectiveDeadline);
+  const Mesh mesh = world();
+  const std::vector<std::size_t> sizes = {0, 1, 5000, 200'000, 3'000'000, 7};
+  for (const std::size_t size : sizes)
+    mailbox->post(0, std::vector<std::byte>(size, static_cast<std::byte>(mesh.world_rank)));
+  std::vector<std::size_t> next(mesh.world_size, 0);
+  for (std::size_t i = 0; mesh.world_rank == 0 && i < sizes.size() * mesh.world_size; ++i) {
+    const Letter letter = receive(*mailbox);
+    ASSERT_LT(next[letter.from], sizes.size());
+    EXPECT_EQ(
+        letter.content,
+        std::vector<std::byte>(sizes[next[letter.from]++], static_cast<std::byte>(letter.from)));
+  }
+  mailbox->flush();
 }
 
 Statement gamma_is(std::string value) {

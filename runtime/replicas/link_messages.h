@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/error.h"
+#include "runtime/engine/generation.h"
+
+namespace rubato {
+
+/// Names a generation between the front end and one replica; never used twice.
+using LinkId = std::uint64_t;
+
+// Front end to replica.
+
+struct SubmitMessage {
+  LinkId id = 0;
+  GenerationRequest request;
+};
+
+struct CancelMessage {
+  LinkId id = 0;
+};
+
+struct ShutDownMessage {
+  bool finish_running = true;
+};
+
+/// The sign that the front end lives, at least once a second.
+struct PingMessage {};
+
+// Replica to front end.
+
+/// A generation's news, or its refusal.
+struct UpdateMessage {
+  LinkId id = 0;
+  GenerationUpdate update;
+};
+
+/// The replica's load, told at least once a second: also the sign that it lives.
+struct StatusMessage {
+  EngineStatus status;
+  bool ended = false;  ///< the replica's engine has stopped; nothing more comes from it
+};
+
+using LinkMessage = std::variant<SubmitMessage,
+                                 CancelMessage,
+                                 ShutDownMessage,
+                                 PingMessage,
+                                 UpdateMessage,
+                                 StatusMessage>;
+
+/// As it travels (docs/design/messages.md, "Between the front end and a replica").
+std::vector<std::byte> encode(const LinkMessage& message);
+
+/// Errors: kInternal, when the bytes are short, long, of another version or of no known kind.
+Result<LinkMessage> decode_link_message(std::span<const std::byte> bytes);
+
+}  // namespace rubato

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "parallel/mailbox.h"
+
+namespace rubato {
+
+/// The thread that empties a mailbox: looks often while messages come, and with next to no CPU when
+/// none do (every millisecond).
+class LinkThread {
+ public:
+  /// `receive` gets each letter, `tick` is called after each look: both on the link thread.
+  LinkThread(Mailbox& mailbox,
+             std::function<void(const Letter&)> receive,
+             std::function<void()> tick);
+
+  /// Ends the thread after the look under way. Idempotent; the owner's thread.
+  void stop();
+
+ private:
+  std::jthread thread_;
+};
+
+}  // namespace rubato

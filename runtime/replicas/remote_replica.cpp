@@ -1,0 +1,87 @@
+#include "runtime/replicas/remote_replica.h"
+
+#include "runtime/base/check.h"
+
+namespace rubato {
+
+RemoteReplica::RemoteReplica(const CoordinatorLimits& limits, Post post)
+    : limits_(limits), post_(std::move(post)), last_heard_(std::chrono::steady_clock::now()) {
+  status_.ready = true;
+  status_.cache_tokens_total = limits.scheduler.cache_tokens;
+}
+
+Result<GenerationHandle> RemoteReplica::submit(GenerationRequest request, UpdateSink sink) {
+  const Position length = request.canvas_length();
+  if (Status status = check_length(limits_, length); !status) return status.error();
+  auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  const std::lock_guard lock(mutex_);
+  if (!accepting_ || ended_) return Error{Code::kUnavailable, "the server is shutting down"};
+  if (std::ssize(generations_) - status_.running >= limits_.max_queued) {
+    return Error{Code::kOverloaded,
+                 concat("the queue holds ", limits_.max_queued, " generations and is full")};
+  }
+  const LinkId id = next_id_++;
+  generations_.emplace(id, Generation{std::move(sink), cancelled, length});
+  outstanding_tokens_ += length;
+  post_(SubmitMessage{id, std::move(request)});  // under the lock, so that ids arrive in order
+  return GenerationHandle(std::move(cancelled));
+}
+
+EngineStatus RemoteReplica::status() const {
+  const std::lock_guard lock(mutex_);
+  EngineStatus status = status_;
+  status.outstanding_tokens = outstanding_tokens_;
+  return status;
+}
+
+void RemoteReplica::shut_down(bool finish_running) {
+  const std::lock_guard lock(mutex_);
+  accepting_ = false;
+  status_.ready = false;
+  post_(ShutDownMessage{finish_running});
+}
+
+void RemoteReplica::receive(const LinkMessage& message) {
+  last_heard_ = std::chrono::steady_clock::now();
+  if (const auto* update = std::get_if<UpdateMessage>(&message)) return pass_on(*update);
+  const auto* status = std::get_if<StatusMessage>(&message);
+  RUBATO_CHECK(status != nullptr, "a replica sent a message of kind ", message.index());
+  const std::lock_guard lock(mutex_);
+  status_ = status->status;
+  status_.ready = status_.ready && accepting_;
+  ended_ = status->ended;
+}
+
+void RemoteReplica::pass_on(const UpdateMessage& message) {
+  const bool last = message.update.finished || message.update.error;
+  Generation generation;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = generations_.find(message.id);
+    if (found == generations_.end()) return;  // cancelled; the news crossed with our message
+    generation = last ? std::move(found->second) : found->second;
+    if (last) {
+      outstanding_tokens_ -= generation.canvas_length;
+      generations_.erase(found);
+    }
+  }
+  if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(message.update);
+}
+
+void RemoteReplica::post_cancellations() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(generations_, [this](const auto& entry) {
+    const auto& [id, generation] = entry;
+    if (!generation.cancelled->load(std::memory_order_acquire)) return false;
+    outstanding_tokens_ -= generation.canvas_length;
+    post_(CancelMessage{id});
+    return true;
+  });
+}
+
+bool RemoteReplica::ended() const {
+  const std::lock_guard lock(mutex_);
+  return ended_;
+}
+
+}  // namespace rubato
