@@ -64,7 +64,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       }
       candidates.push_back({.position = position,
                             .token = static_cast<TokenId>(merged.pick.id),
-                            .confidence = std::exp(merged.pick.logit - merged.log_sum_exp),
+                            .confidence = merged.probability(merged.pick.logit),
                             .best_unmasked = static_cast<TokenId>(merged.best_unmasked.id)});
       ++row;
     }
@@ -110,22 +110,19 @@ VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
   const auto numbers = [&](int rank) {
     return gathered_.data() + (rank * rows + row) * numbers_per_row_;
   };
-  double most = -INFINITY;
   for (int rank = 0; rank < shape_.tp_size;
        ++rank) {  // ranks ascend by id: the first best is the lowest id
     const double* at = numbers(rank);
     if (at[0] > merged.pick.score) merged.pick = {at[0], at[1], at[2]};
     if (at[3] > merged.best_unmasked.score) merged.best_unmasked = {at[3], at[4], at[5]};
     for (int group = 0; group < groups_; ++group)
-      most = std::max(most, at[2 * kScoredNumbers + 2 * group]);
+      merged.most = std::max(merged.most, at[2 * kScoredNumbers + 2 * group]);
   }
-  double total = 0;
   for (int rank = 0; rank < shape_.tp_size; ++rank) {
     const double* at = numbers(rank) + 2 * kScoredNumbers;
     for (int group = 0; group < groups_; ++group)
-      total += at[2 * group + 1] * std::exp(at[2 * group] - most);
+      merged.sum += at[2 * group + 1] * std::exp(at[2 * group] - merged.most);
   }
-  merged.log_sum_exp = most + std::log(total);
   return merged;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -32,7 +33,12 @@ class VocabularyStatistics {
   };
   struct RowMerge {
     Scored pick, best_unmasked;
-    double log_sum_exp = 0;
+    double most = -INFINITY;  // the greatest logit
+    double sum = 0;           // of exp(z - most)
+
+    /// Of an id under the softmax of all logits. Not by way of a log-sum-exp, whose rounding would
+    /// drown what a probability near 1 lacks of 1, and with it which of two such is greater.
+    double probability(double logit) const { return std::exp(logit - most) / sum; }
   };
 
   void describe(const StepSequence& sequence,

@@ -167,14 +167,18 @@ void add(float* x, const float* delta, std::int64_t count, Storage rounding) {
   }
 }
 
+/// The sum is kept in doubles: of a row that is nearly sure the terms are 1 and a rest that decides
+/// between it and other such rows, and that 1 + rest in a float would lose.
 GroupStatistics group_statistics(const float* logits, std::int64_t count) {
   GroupStatistics statistics{*std::max_element(logits, logits + count), 0};
+  DoubleVec total = {};
   for (std::int64_t i = 0; i < count; i += kLanes) {
     float lanes[kLanes];
     std::fill(lanes, lanes + kLanes, -std::numeric_limits<float>::infinity());
     std::memcpy(lanes, logits + i, std::min<std::int64_t>(kLanes, count - i) * sizeof(float));
-    statistics.sum += static_cast<double>(sum(exp(load(lanes) - statistics.max)));
+    total += __builtin_convertvector(exp(load(lanes) - statistics.max), DoubleVec);
   }
+  for (int i = 0; i < kLanes; ++i) statistics.sum += total[i];
   return statistics;
 }
 

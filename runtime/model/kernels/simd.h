@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kLanes = 16;
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float))));
+typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
 typedef std::int32_t IntVec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef std::uint32_t BitsVec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));

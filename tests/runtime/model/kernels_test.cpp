@@ -169,5 +169,14 @@ TEST_P(KernelsOf, SumTheExponentialsOfLogits) {
   }
 }
 
+TEST_P(KernelsOf, KeepWhatANearlySureRowLacksOfOne) {
+  const at::Tensor logits = at::randn({100}) - 20;
+  logits[37] = 0;
+  const double rest = logits.to(at::kDouble).exp().sum().item<double>() - 1;
+  const double found = kernels_.group_statistics(logits.data_ptr<float>(), 100).sum - 1;
+  EXPECT_LT(rest, 1e-6);
+  EXPECT_NEAR(found / rest, 1, 1e-6);
+}
+
 }  // namespace
 }  // namespace rubato
