@@ -226,14 +226,12 @@ void drift_sums(const float* p_old,
   for (std::int64_t i = 0; i < count; i += kLanes) {
     const auto before = [&](int head) { return load_some(p_old + head * count + i, count - i); };
     const auto after = [&](int head) { return load_some(p_new + head * count + i, count - i); };
-    store_some(
-        dot + i, tree_fold(num_heads, [&](int h) { return before(h) * after(h); }), count - i);
-    store_some(old_squared + i,
-               tree_fold(num_heads, [&](int h) { return before(h) * before(h); }),
-               count - i);
-    store_some(new_squared + i,
-               tree_fold(num_heads, [&](int h) { return after(h) * after(h); }),
-               count - i);
+    const auto sum_over_heads = [&](float* to, auto value) {
+      store_some(to + i, tree_fold(num_heads, value), count - i);
+    };
+    sum_over_heads(dot, [&](int h) { return rounded_product(before(h), after(h)); });
+    sum_over_heads(old_squared, [&](int h) { return rounded_product(before(h), before(h)); });
+    sum_over_heads(new_squared, [&](int h) { return rounded_product(after(h), after(h)); });
   }
 }
 

@@ -83,6 +83,14 @@ inline Vec select(IntVec mask, Vec yes, Vec no) {
   return mask ? yes : no;
 }
 
+/// a * b, rounded before it is used: no addition is fused with it. (An addition that is fused or
+/// not according to its place in a sum would make the sum depend on how it is split over ranks.)
+inline Vec rounded_product(Vec a, Vec b) {
+  Vec product = a * b;
+  asm("" : "+m"(product));
+  return product;
+}
+
 /// e^x within 2 ulp for -87 < x < 88; 0 below, and clamped above.
 inline Vec exp(Vec x) {
   const Vec least = splat(-87.0f), most = splat(88.0f);

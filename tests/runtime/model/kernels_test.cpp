@@ -79,6 +79,14 @@ TEST_P(KernelsOf, GiveARowTheSameBitsAloneAndAmongOthers) {
   }
 }
 
+/// The all-reduce's sum over ranks.
+at::Tensor tree_sum(std::vector<at::Tensor> parts) {
+  for (std::size_t width = parts.size(); width > 1; width /= 2) {
+    for (std::size_t i = 0; i < width / 2; ++i) parts[i] = parts[2 * i] + parts[2 * i + 1];
+  }
+  return parts[0];
+}
+
 TEST_P(KernelsOf, SplitASumOverRanksWithTheBitsOfOneRank) {
   const at::Tensor x = at::randn({19, 768}), w = at::randn({64, 768});
   const at::Tensor whole = multiply(kernels_, x, w, 8);
@@ -91,10 +99,7 @@ TEST_P(KernelsOf, SplitASumOverRanksWithTheBitsOfOneRank) {
                                w.slice(1, begin, begin + share).contiguous(),
                                8 / ranks));
     }
-    for (std::size_t width = parts.size(); width > 1; width /= 2) {  // the all-reduce's tree
-      for (std::size_t i = 0; i < width / 2; ++i) parts[i] = parts[2 * i] + parts[2 * i + 1];
-    }
-    EXPECT_TRUE(parts[0].equal(whole)) << ranks << " ranks";
+    EXPECT_TRUE(tree_sum(parts).equal(whole)) << ranks << " ranks";
   }
 }
 
@@ -176,6 +181,37 @@ TEST_P(KernelsOf, KeepWhatANearlySureRowLacksOfOne) {
   const double found = kernels_.group_statistics(logits.data_ptr<float>(), 100).sum - 1;
   EXPECT_LT(rest, 1e-6);
   EXPECT_NEAR(found / rest, 1, 1e-6);
+}
+
+/// [3, count] from the attention of some heads, [heads, count] before and after.
+at::Tensor drift_sums(const Kernels& kernels, const at::Tensor& before, const at::Tensor& after) {
+  const std::int64_t count = before.size(1);
+  at::Tensor sums = at::empty({3, count});
+  kernels.drift_sums(before.data_ptr<float>(),
+                     after.data_ptr<float>(),
+                     static_cast<int>(before.size(0)),
+                     count,
+                     sums[0].data_ptr<float>(),
+                     sums[1].data_ptr<float>(),
+                     sums[2].data_ptr<float>());
+  return sums;
+}
+
+TEST_P(KernelsOf, SumDriftOverRanksWithTheBitsOfOneRank) {
+  const at::Tensor before = at::rand({8, 100}), after = at::rand({8, 100});
+  const at::Tensor whole = drift_sums(kernels_, before, after);
+  EXPECT_TRUE(at::allclose(whole[0], (before * after).sum(0)));
+  EXPECT_TRUE(at::allclose(whole[1], before.square().sum(0)));
+  EXPECT_TRUE(at::allclose(whole[2], after.square().sum(0)));
+  for (const int ranks : {2, 4, 8}) {
+    std::vector<at::Tensor> parts;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const int heads = 8 / ranks;
+      parts.push_back(drift_sums(
+          kernels_, before.narrow(0, rank * heads, heads), after.narrow(0, rank * heads, heads)));
+    }
+    EXPECT_TRUE(tree_sum(parts).equal(whole)) << ranks << " ranks";
+  }
 }
 
 }  // namespace
