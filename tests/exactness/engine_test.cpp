@@ -1,5 +1,6 @@
 // The engine against itself: the same request must come out the same at any tensor-parallel size,
-// alone and among others. Comparison with an independent reference is in reference_test.cpp.
+// alone and among others. reference_test.cpp compares it with an
+// independent reference.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,12 +20,7 @@ void expect_same(const Generated& a, const Generated& b, const std::string& what
     EXPECT_EQ(a.trace[step].boundary, b.trace[step].boundary) << what << ", step " << step;
     EXPECT_EQ(a.trace[step].tracked, b.trace[step].tracked) << what << ", step " << step;
     EXPECT_EQ(a.trace[step].committed, b.trace[step].committed) << what << ", step " << step;
-    ASSERT_EQ(a.trace[step].similarity.size(), b.trace[step].similarity.size())
-        << what << ", step " << step;
-    for (std::size_t i = 0; i < a.trace[step].similarity.size(); ++i) {
-      EXPECT_NEAR(a.trace[step].similarity[i], b.trace[step].similarity[i], 1e-6)
-          << what << ", step " << step;
-    }
+    EXPECT_EQ(a.trace[step].similarity, b.trace[step].similarity) << what << ", step " << step;
   }
 }
 
@@ -98,11 +94,26 @@ TEST_F(EngineTest, RefreshingEverythingEachStepEqualsNoCache) {
 
 TEST_F(EngineTest, TemperatureZeroIgnoresTheSeed) {
   LocalEngine engine(folder_.path(), 1);
-  GenerationRequest request = requests_.front();
-  request.sampling = {.temperature = 0, .top_p = 1, .top_k = 0, .seed = 1};
-  const Generated first = engine.generate({request}).front();
-  request.sampling.seed = 2;
-  expect_same(first, engine.generate({request}).front(), "another seed");
+  for (GenerationRequest request : requests_) {
+    request.sampling = {.temperature = 0, .top_p = 1, .top_k = 0, .seed = 1};
+    const Generated first = engine.generate({request}).front();
+    request.sampling.seed = 2;
+    expect_same(first, engine.generate({request}).front(), "another seed");
+  }
+}
+
+TEST_F(EngineTest, TheSeedDecidesAtATemperatureAndNothingElseDoes) {
+  for (GenerationRequest& request : requests_) request.sampling.temperature = 0.8;
+  LocalEngine one(folder_.path(), 1), four(folder_.path(), 4);
+  const std::vector<Generated> expected = alone(one), again = four.generate(requests_);
+  for (GenerationRequest& request : requests_) ++request.sampling.seed;
+  const std::vector<Generated> others = alone(one);
+  int differ = 0;
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    expect_same(expected[i], again[i], concat("request ", i));
+    differ += expected[i].canvas != others[i].canvas;
+  }
+  EXPECT_GT(differ, 30);
 }
 
 TEST_F(EngineTest, SomeStepsDriftAndSomeDoNot) {

@@ -17,7 +17,7 @@ constexpr std::int64_t kCacheTokens = 8192;
 }  // namespace
 
 LocalEngine::LocalEngine(const std::filesystem::path& folder, int tp, Storage storage)
-    : group_(tp) {
+    : group_(tp), caches_(tp) {
   auto opened = Checkpoint::open(folder);
   RUBATO_CHECK(opened.ok(), opened.ok() ? "" : opened.error().message);
   auto checkpoint = std::make_shared<Checkpoint>(std::move(opened).value());
@@ -46,12 +46,13 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
   const auto shape = make_shape(config_, rank, tp, storage);
   RUBATO_CHECK(shape.ok(), shape.ok() ? "" : shape.error().message);
   const ModelWeights weights = load_weights(*shape, checkpoint);
-  CacheStore cache({.num_layers = shape->num_layers,
-                    .capacity = kCacheTokens,
-                    .hidden_width = shape->local_hidden_width(),
-                    .head_width = shape->local_head_width(),
-                    .bfloat16 = storage == Storage::kBFloat16});
-  Model model(*shape, weights, cache, *communicator);
+  caches_[rank] =
+      std::make_unique<CacheStore>(CacheShape{.num_layers = shape->num_layers,
+                                              .capacity = kCacheTokens,
+                                              .hidden_width = shape->local_hidden_width(),
+                                              .head_width = shape->local_head_width(),
+                                              .bfloat16 = storage == Storage::kBFloat16});
+  Model model(*shape, weights, *caches_[rank], *communicator);
   StepLoop loop(model,
                 *control,
                 {.mask = config_.mask_token_id, .eos = config_.eos_token_id},
@@ -60,7 +61,8 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
   RUBATO_CHECK(status.ok(), status.ok() ? "" : status.error().message);
 }
 
-std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest>& requests) {
+std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest>& requests,
+                                             const std::function<void(std::size_t)>& after_step) {
   std::vector<Generated> results(requests.size());
   std::vector<GenerationHandle> handles;
   std::latch left(static_cast<std::ptrdiff_t>(requests.size()));
@@ -70,12 +72,14 @@ std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest
     result.canvas.resize(requests[i].prompt.size() + requests[i].max_tokens, config_.mask_token_id);
     GenerationRequest request = requests[i];
     request.trace = true;
-    auto handle = coordinator_->submit(request, [&result, &left](const GenerationUpdate& update) {
-      for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
-      if (update.trace) result.trace.push_back(*update.trace);
-      result.stats = update.stats;
-      if (update.finished || update.error) left.count_down();
-    });
+    auto handle = coordinator_->submit(
+        request, [&result, &left, &after_step, i](const GenerationUpdate& update) {
+          for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
+          if (update.trace) result.trace.push_back(*update.trace);
+          result.stats = update.stats;
+          if (after_step) after_step(i);
+          if (update.finished || update.error) left.count_down();
+        });
     RUBATO_CHECK(handle.ok(), handle.ok() ? "" : handle.error().message);
     handles.push_back(std::move(handle).value());
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -29,8 +30,13 @@ class LocalEngine {
   const ModelConfig& config() const { return config_; }
 
   /// Submits all requests at once and waits for all of them. They run in one batch as far as the
-  /// cache allows.
-  std::vector<Generated> generate(const std::vector<GenerationRequest>& requests);
+  /// cache allows. `after_step` is told the request after each of its steps; the caches stand still
+  /// meanwhile.
+  std::vector<Generated> generate(const std::vector<GenerationRequest>& requests,
+                                  const std::function<void(std::size_t)>& after_step = {});
+
+  /// A rank's caches; a request that runs alone has the slot from row 0 on.
+  const CacheStore& cache(int rank) const { return *caches_[rank]; }
 
  private:
   void run_rank(int rank, const Checkpoint& checkpoint, Storage storage);
@@ -38,6 +44,7 @@ class LocalEngine {
   ModelConfig config_;
   LocalGroup group_;
   std::unique_ptr<Coordinator> coordinator_;
+  std::vector<std::unique_ptr<CacheStore>> caches_;  // by rank
   std::vector<std::thread> threads_;
 };
 
