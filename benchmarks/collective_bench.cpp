@@ -8,6 +8,7 @@
 
 #include "parallel/deadline.h"
 #include "parallel/mpi.h"
+#include "parallel/rank_watch.h"
 
 namespace rubato {
 namespace {
@@ -24,8 +25,10 @@ double microseconds(int rounds, Exchange exchange) {
 
 void measure() {
   const Mesh mesh = make_mesh(0).value();
-  const auto communicator = make_mpi_communicator(mesh, kDefaultCollectiveDeadline);
-  const auto channel = make_mpi_control_channel(mesh, kDefaultCollectiveDeadline);
+  Pulse pulse;
+  RankWatch watch(mesh, kDefaultCollectiveDeadline, pulse);
+  const auto communicator = make_mpi_communicator(mesh, watch);
+  const auto channel = make_mpi_control_channel(mesh, watch);
   const auto print = [&](const char* what, std::int64_t bytes, double us) {
     if (mesh.tp_rank == 0)
       std::printf("%-12s %9lld bytes %9.1f us\n", what, static_cast<long long>(bytes), us);

@@ -48,7 +48,7 @@ struct EngineSection {
   int max_sequences = 64;             ///< running at once
   int max_queued = 256;               ///< waiting for a place; one more is refused
   int threads = 0;                    ///< a rank's CPU threads; 0: its share of the cores
-  int watchdog_s = 30;                ///< how long a rank waits for another before the job ends
+  int watchdog_s = 3;                 ///< how much too late a rank may be before the job ends
 
   bool operator==(const EngineSection&) const = default;
 };

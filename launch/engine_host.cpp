@@ -8,6 +8,7 @@
 
 #include "cache/store/cache_store.h"
 #include "parallel/deadline.h"
+#include "parallel/rank_watch.h"
 #include "runtime/base/concat.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/checkpoint/fingerprint.h"
@@ -85,11 +86,13 @@ struct EngineHost::Parts {
       : config(std::move(loaded.config)),
         weights(std::move(loaded.weights)),
         num_threads(threads_of(engine, mesh)),
-        communicator(make_mpi_communicator(mesh, std::chrono::seconds(engine.watchdog_s))),
-        control(make_mpi_control_channel(mesh, std::chrono::seconds(engine.watchdog_s))),
+        watch(mesh, std::chrono::seconds(engine.watchdog_s), pulse),
+        communicator(make_mpi_communicator(mesh, watch)),
+        control(make_mpi_control_channel(mesh, watch)),
         cache(cache_shape(loaded.shape, engine)),
-        coordinator(mesh.tp_rank == 0 ? std::make_unique<Coordinator>(limits_of(engine, config))
-                                      : nullptr),
+        coordinator(mesh.tp_rank == 0
+                        ? std::make_unique<Coordinator>(limits_of(engine, config), &pulse)
+                        : nullptr),
         shape(loaded.shape),
         is_front(mesh.world_rank == 0) {
     if (mesh.num_replicas > 1) connect(engine, mesh);
@@ -99,20 +102,20 @@ struct EngineHost::Parts {
   void connect(const EngineSection& engine, const Mesh& mesh) {
     const auto deadline = std::chrono::seconds(engine.watchdog_s);
     mailbox = make_mpi_mailbox(deadline);  // on every rank: it is collective
-    const LinkWatch watch{deadline, [rank = mesh.world_rank, deadline](int lost) {
-                            end_for_missed_deadline(
-                                rank, concat("a sign of life from rank ", lost), deadline);
-                          }};
+    const LinkWatch link_watch{deadline, [rank = mesh.world_rank, deadline](int lost) {
+                                 end_for_missed_deadline(
+                                     rank, concat("a sign of life from rank ", lost), deadline);
+                               }};
     if (is_front) {
       std::vector<int> leaders;
       for (int replica = 1; replica < mesh.num_replicas; ++replica)
         leaders.push_back(mesh.leader_of(replica));
-      front = std::make_unique<FrontLink>(*mailbox, leaders, limits_of(engine, config), watch);
+      front = std::make_unique<FrontLink>(*mailbox, leaders, limits_of(engine, config), link_watch);
       std::vector<GenerationClient*> replicas = front->replicas();
       replicas.insert(replicas.begin(), coordinator.get());
       router = std::make_unique<Router>(std::move(replicas));
     } else if (mesh.tp_rank == 0) {
-      leader = std::make_unique<LeaderLink>(*mailbox, /*front=*/0, *coordinator, watch);
+      leader = std::make_unique<LeaderLink>(*mailbox, /*front=*/0, *coordinator, link_watch);
     }
   }
 
@@ -120,6 +123,8 @@ struct EngineHost::Parts {
   const ModelConfig config;
   const ModelWeights weights;
   const int num_threads;
+  Pulse pulse;
+  RankWatch watch;
   const std::unique_ptr<Communicator> communicator;
   const std::unique_ptr<ControlChannel> control;
   CacheStore cache;

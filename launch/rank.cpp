@@ -27,9 +27,8 @@ Statement describe_start(const std::string& command, const Result<Config>& confi
 }
 
 Result<Rank> start(const std::string& command, const Result<Config>& config) {
-  const auto deadline =
-      config ? std::chrono::seconds(config->engine.watchdog_s) : kDefaultCollectiveDeadline;
-  const Status agreed = agree("how they were started", describe_start(command, config), deadline);
+  const Status agreed =
+      agree("how they were started", describe_start(command, config), kDefaultCollectiveDeadline);
   if (!agreed) return agreed.error();
   const Result<Mesh> mesh = make_mesh(config->engine.tp, config->engine.replicas);
   if (!mesh) return mesh.error();

@@ -41,10 +41,13 @@ class ControlChannel {
   /// Rank 0: to every other rank. The payload is borrowed for the call.
   virtual void send(const Frame& frame) = 0;
 
-  /// Other ranks: waits for the next frame, for as long as it takes while the job is idle
-  /// (`while_idle`), else up to the collective deadline. Errors: kInternal, when it is not of this
-  /// program's making or not of step `step`.
+  /// Other ranks: waits for the next frame. `while_idle`: there may be nothing to say until the
+  /// next heartbeat. Errors: kInternal, when it is not of this program's making or not of step
+  /// `step`.
   virtual Result<Frame> receive(std::uint64_t step, bool while_idle) = 0;
+
+  /// All ranks: returns once every rank has come here, which proves that it lives.
+  virtual void meet(std::uint64_t step) = 0;
 };
 
 /// A group of one: nobody to tell.
@@ -54,6 +57,7 @@ class SingleControlChannel final : public ControlChannel {
   Result<Frame> receive(std::uint64_t, bool) override {
     return Error{Code::kInternal, "a group of one rank has nobody to receive from"};
   }
+  void meet(std::uint64_t) override {}
 };
 
 namespace detail {

@@ -5,8 +5,11 @@
 
 namespace rubato {
 
-/// How long a rank waits for the others inside a step before it takes them for dead.
+/// How long a rank waits for the others before it takes them for dead, where nothing else is said.
 inline constexpr std::chrono::seconds kDefaultCollectiveDeadline{30};
+
+/// How often the ranks of an idle job meet, to show that they live.
+inline constexpr std::chrono::milliseconds kHeartbeat{250};
 
 /// Exit status of a rank that gave the others up.
 inline constexpr int kMissedDeadlineStatus = 70;

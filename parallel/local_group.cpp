@@ -77,6 +77,8 @@ class LocalGroup::LocalControlChannel final : public ControlChannel {
     return frame;
   }
 
+  void meet(std::uint64_t) override { group_.arrive_and_wait(rank_, "a heartbeat"); }
+
  private:
   LocalGroup& group_;
   const int rank_;

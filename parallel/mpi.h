@@ -13,6 +13,8 @@
 
 namespace rubato {
 
+class RankWatch;
+
 /// Owns MPI for the life of the process. MPI calls are made by one thread at a time
 /// (MPI_THREAD_SERIALIZED): the main thread until the engine starts, then the engine's and, with
 /// several replicas, the link's in turns. Under
@@ -58,15 +60,13 @@ Status agree(const std::string& what,
              std::chrono::milliseconds deadline = std::chrono::milliseconds(0));
 
 /// Collectives among the ranks of this one's replica, over MPI in host memory. Making one is
-/// collective over the whole job, and so are the two below. A collective that does not complete
-/// within `deadline` ends the job (deadline.h), naming rank and collective.
-std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh,
-                                                    std::chrono::milliseconds deadline);
+/// collective over the whole job, and so are the two below. `watch` outlives it and ends the job
+/// when a rank does not come.
+std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh, RankWatch& watch);
 
 /// Control frames from the leader to its replica's ranks, on a communicator of their own, so that
 /// they never mix with the tensors.
-std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh,
-                                                         std::chrono::milliseconds deadline);
+std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh, RankWatch& watch);
 
 /// Messages between any two ranks of the job. One that has begun to arrive and does not come
 /// through within `deadline` ends the job.

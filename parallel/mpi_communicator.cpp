@@ -3,6 +3,7 @@
 
 #include "parallel/mpi.h"
 #include "parallel/mpi_internal.h"
+#include "parallel/rank_watch.h"
 #include "runtime/base/check.h"
 
 namespace rubato {
@@ -20,8 +21,8 @@ int checked_count(std::int64_t count) {
 
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator(const Mesh& mesh, std::chrono::milliseconds deadline)
-      : comm_(mesh.replica, mesh.tp_rank), deadline_(deadline) {}
+  MpiCommunicator(const Mesh& mesh, RankWatch& watch)
+      : comm_(mesh.replica, mesh.tp_rank), watch_(watch) {}
 
   int rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
@@ -57,7 +58,7 @@ class MpiCommunicator final : public Communicator {
   static constexpr const char* kSum = "all-reduce, collective";
 
   void wait(MPI_Request& request, const char* name) {
-    detail::wait_for(request, {name, num_collectives_}, deadline_);
+    watch_.wait_after_work(request, {name, num_collectives_});
   }
 
   void gather(const void* mine, std::size_t bytes, void* all, const char* name) {
@@ -90,16 +91,15 @@ class MpiCommunicator final : public Communicator {
   }
 
   detail::OwnedComm comm_;
-  const std::chrono::milliseconds deadline_;
+  RankWatch& watch_;
   std::uint64_t num_collectives_ = 0;
   std::vector<float> parts_, padded_, summed_;  // scratch, grows to the largest message
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh,
-                                                    std::chrono::milliseconds deadline) {
-  return std::make_unique<MpiCommunicator>(mesh, deadline);
+std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh, RankWatch& watch) {
+  return std::make_unique<MpiCommunicator>(mesh, watch);
 }
 
 }  // namespace rubato

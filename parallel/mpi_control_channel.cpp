@@ -2,16 +2,18 @@
 #include <array>
 #include <cstring>
 
+#include "parallel/deadline.h"
 #include "parallel/mpi.h"
 #include "parallel/mpi_internal.h"
+#include "parallel/rank_watch.h"
 
 namespace rubato {
 namespace {
 
 class MpiControlChannel final : public ControlChannel {
  public:
-  MpiControlChannel(const Mesh& mesh, std::chrono::milliseconds deadline)
-      : comm_(mesh.replica, mesh.tp_rank), deadline_(deadline) {}
+  MpiControlChannel(const Mesh& mesh, RankWatch& watch)
+      : comm_(mesh.replica, mesh.tp_rank), watch_(watch) {}
 
   void send(const Frame& frame) override {
     detail::check_sendable(frame);
@@ -19,15 +21,14 @@ class MpiControlChannel final : public ControlChannel {
     std::memcpy(first_.data(), &header, sizeof header);
     const std::size_t inlined = std::min(frame.payload.size(), kInlineBytes);
     std::copy_n(frame.payload.begin(), inlined, first_.begin() + sizeof header);
-    broadcast(first_.data(), first_.size(), frame.step, deadline_);
+    broadcast(first_.data(), first_.size(), frame.step);
     if (inlined == frame.payload.size()) return;
     rest_.assign(frame.payload.begin() + static_cast<std::ptrdiff_t>(inlined), frame.payload.end());
-    broadcast(rest_.data(), rest_.size(), frame.step, deadline_);
+    broadcast(rest_.data(), rest_.size(), frame.step);
   }
 
   Result<Frame> receive(std::uint64_t step, bool while_idle) override {
-    const auto patience = while_idle ? std::chrono::milliseconds(0) : deadline_;
-    broadcast(first_.data(), first_.size(), step, patience);
+    broadcast(first_.data(), first_.size(), step, while_idle ? kHeartbeat : kBusy);
     FrameHeader header;
     std::memcpy(&header, first_.data(), sizeof header);
     if (Status status = detail::check_header(header, step, comm_.rank()); !status)
@@ -36,34 +37,40 @@ class MpiControlChannel final : public ControlChannel {
     const std::size_t inlined = std::min<std::size_t>(header.payload_size, kInlineBytes);
     std::copy_n(first_.begin() + sizeof header, inlined, frame.payload.begin());
     if (inlined < frame.payload.size()) {
-      broadcast(frame.payload.data() + inlined, frame.payload.size() - inlined, step, deadline_);
+      broadcast(frame.payload.data() + inlined, frame.payload.size() - inlined, step);
     }
     return frame;
   }
 
+  void meet(std::uint64_t step) override {
+    MPI_Request request = MPI_REQUEST_NULL;
+    RUBATO_MPI(MPI_Ibarrier(comm_.get(), &request));
+    watch_.wait(request, {"heartbeat of step", step});
+  }
+
  private:
+  static constexpr std::chrono::milliseconds kBusy{0};
   static constexpr std::size_t kInlineBytes = detail::kFirstFrameBytes - sizeof(FrameHeader);
 
   void broadcast(std::byte* data,
                  std::size_t bytes,
                  std::uint64_t step,
-                 std::chrono::milliseconds deadline) {
+                 std::chrono::milliseconds idle_for = kBusy) {
     MPI_Request request = MPI_REQUEST_NULL;
     RUBATO_MPI(MPI_Ibcast(data, static_cast<int>(bytes), MPI_BYTE, 0, comm_.get(), &request));
-    detail::wait_for(request, {"control message of step", step}, deadline);
+    watch_.wait(request, {"control message of step", step}, idle_for);
   }
 
   detail::OwnedComm comm_;
-  const std::chrono::milliseconds deadline_;
+  RankWatch& watch_;
   std::array<std::byte, detail::kFirstFrameBytes> first_{};
   std::vector<std::byte> rest_;
 };
 
 }  // namespace
 
-std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh,
-                                                         std::chrono::milliseconds deadline) {
-  return std::make_unique<MpiControlChannel>(mesh, deadline);
+std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh, RankWatch& watch) {
+  return std::make_unique<MpiControlChannel>(mesh, watch);
 }
 
 }  // namespace rubato

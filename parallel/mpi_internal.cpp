@@ -35,27 +35,27 @@ void check_mpi(int code, const char* call, const char* file, int line) {
   std::_Exit(kMpiFailureStatus);
 }
 
-void wait_for(MPI_Request& request, Operation operation, std::chrono::milliseconds deadline) {
-  using Clock = std::chrono::steady_clock;
+void pause(std::chrono::steady_clock::duration waited) {
   using std::chrono::microseconds;
-  constexpr microseconds kSpin{50}, kYield{2000}, kLongestNap{200}, kLongestIdleNap{1000};
-  constexpr std::chrono::seconds kIdle{1};
-  const auto start = Clock::now();
-  auto nap = microseconds(10);
+  constexpr microseconds kSpin{50}, kYield{2000}, kLongestNap{1000};
+  if (waited < kSpin) return;
+  if (waited < kYield) {
+    sched_yield();
+  } else {
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(waited / 32, kLongestNap));
+  }
+}
+
+void wait_for(MPI_Request& request, Operation operation, std::chrono::milliseconds deadline) {
+  const auto start = std::chrono::steady_clock::now();
   for (int done = 0;;) {
     RUBATO_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
     if (done != 0) return;
-    const auto waited = Clock::now() - start;
+    const auto waited = std::chrono::steady_clock::now() - start;
     if (deadline.count() > 0 && waited > deadline)
       end_for_missed_deadline(
           world_rank(), concat(operation.name, " ", operation.number), deadline);
-    if (waited < kSpin) continue;
-    if (waited < kYield) {
-      sched_yield();
-    } else {
-      std::this_thread::sleep_for(nap);
-      nap = std::min(nap * 2, waited < kIdle ? kLongestNap : kLongestIdleNap);
-    }
+    pause(waited);
   }
 }
 

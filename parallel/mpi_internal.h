@@ -22,9 +22,12 @@ struct Operation {
 /// (MPI_THREAD_SERIALIZED).
 std::mutex& mpi_mutex();
 
-/// Waits for `request`: spins briefly (collectives of a busy step take microseconds), then yields,
-/// then sleeps in growing naps (200 µs at most; 1 ms once nothing has come for a second). Past the
-/// deadline (0: none) it ends the job naming the operation.
+/// Passes the time between two looks at a request that has been waited for so long: spins briefly
+/// (collectives of a busy step take microseconds), then yields, then naps for a 32nd of that time,
+/// 1 ms at most.
+void pause(std::chrono::steady_clock::duration waited);
+
+/// Waits for `request`. Past the deadline (0: none) it ends the job naming the operation.
 void wait_for(MPI_Request& request, Operation operation, std::chrono::milliseconds deadline);
 
 /// A communicator of this program's own, freed with its owner. Making one is collective over the

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "parallel/deadline.h"
 #include "parallel/mpi.h"
 #include "parallel/mpi_internal.h"
 #include "runtime/base/check.h"
@@ -26,6 +27,16 @@ void end_with_mpirun() {
 /// up to this size it now just sends, three times as fast. What the user has set, stays.
 void prefer_eager_messages() {
   setenv("OMPI_MCA_btl_vader_eager_limit", "65536", /*overwrite=*/0);
+}
+
+/// How long the ranks wait for each other when they leave.
+constexpr std::chrono::seconds kGoodbye{10};
+
+/// Signal handler: async-signal-safe calls only.
+void end_without_the_others(int) {
+  constexpr char kText[] = "another rank does not leave; ending without it\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
+  _exit(kMissedDeadlineStatus);
 }
 
 /// Every rank's text, by rank.
@@ -72,7 +83,14 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 }
 
 MpiSession::~MpiSession() {
+  // Some have less to finish than others; rank 0 comes last, and waits for nobody for long.
+  MPI_Request request = MPI_REQUEST_NULL;
+  RUBATO_MPI(MPI_Ibarrier(MPI_COMM_WORLD, &request));
+  detail::wait_for(request, {"leaving, part", 1}, rank_ == 0 ? kGoodbye : std::chrono::seconds(0));
+  std::signal(SIGALRM, end_without_the_others);
+  alarm(kGoodbye.count());
   MPI_Finalize();
+  alarm(0);
 }
 
 Result<Mesh> make_mesh(int tp, int num_replicas) {

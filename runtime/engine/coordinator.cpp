@@ -24,7 +24,8 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
   return {};
 }
 
-Coordinator::Coordinator(CoordinatorLimits limits) : limits_(limits), scheduler_(limits.scheduler) {
+Coordinator::Coordinator(CoordinatorLimits limits, const Pulse* pulse)
+    : limits_(limits), pulse_(pulse), scheduler_(limits.scheduler) {
   status_.ready = true;
   status_.cache_tokens_total = limits.scheduler.cache_tokens;
 }
@@ -56,6 +57,7 @@ EngineStatus Coordinator::status() const {
   EngineStatus status = status_;
   status.waiting += static_cast<int>(inbox_.size());
   status.outstanding_tokens = outstanding_tokens_;
+  status.ready = status.ready && (pulse_ == nullptr || pulse_->on_time());
   return status;
 }
 
@@ -69,17 +71,17 @@ void Coordinator::shut_down(bool finish_running) {
   wake_.notify_one();
 }
 
-bool Coordinator::wait_for_work() {
+bool Coordinator::wait_for_work(std::chrono::milliseconds heartbeat) {
   std::unique_lock lock(mutex_);
   if (generations_.empty()) {
-    wake_.wait(lock, [this] { return !inbox_.empty() || !accepting_; });
+    wake_.wait_for(lock, heartbeat, [this] { return !inbox_.empty() || !accepting_; });
   }
   if (!finish_running_) {
     lock.unlock();
     fail({Code::kUnavailable, "the server is shutting down"});
     return false;
   }
-  return !generations_.empty() || !inbox_.empty();
+  return accepting_ || !generations_.empty() || !inbox_.empty();
 }
 
 StepPlan Coordinator::next_plan(Batch& batch) {

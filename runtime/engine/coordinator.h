@@ -1,11 +1,13 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
 
+#include "parallel/pulse.h"
 #include "runtime/engine/batch.h"
 #include "runtime/engine/generation.h"
 #include "runtime/engine/messages.h"
@@ -37,7 +39,8 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
 /// the rest on the engine thread.
 class Coordinator final : public GenerationClient {
  public:
-  explicit Coordinator(CoordinatorLimits limits);
+  /// `pulse`: whether the other ranks answer, without which it is not ready; null: there are none.
+  explicit Coordinator(CoordinatorLimits limits, const Pulse* pulse = nullptr);
   ~Coordinator() override;
 
   Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
@@ -47,8 +50,9 @@ class Coordinator final : public GenerationClient {
   /// with kUnavailable.
   void shut_down(bool finish_running);
 
-  /// Waits until there is a step to make. False: shut down, and nothing is left to do.
-  bool wait_for_work();
+  /// Waits until there is a step to make, up to `heartbeat`: then a step without work shows that
+  /// all ranks live. False: shut down, and nothing is left to do.
+  bool wait_for_work(std::chrono::milliseconds heartbeat);
 
   /// The next step's plan, already applied to `batch`.
   StepPlan next_plan(Batch& batch);
@@ -80,6 +84,7 @@ class Coordinator final : public GenerationClient {
   void publish_status();
 
   const CoordinatorLimits limits_;
+  const Pulse* const pulse_;
 
   mutable std::mutex mutex_;  // guards the inbox and the published status
   std::condition_variable wake_;

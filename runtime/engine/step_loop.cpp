@@ -2,6 +2,7 @@
 
 #include "cache/drift.h"
 #include "cache/tracking.h"
+#include "parallel/deadline.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {
@@ -35,7 +36,10 @@ Status StepLoop::run() {
 
 Status StepLoop::run_step() {
   const std::vector<StepSequence> sequences = query_policies();
-  if (sequences.empty()) return {};
+  if (sequences.empty()) {  // a heartbeat
+    control_.meet(step_);
+    return {};
+  }
   std::vector<std::vector<double>> similarity = model_.reuse_pass(sequences);
   std::vector<std::optional<int>> decided;
   std::vector<int> boundaries;
@@ -59,7 +63,7 @@ Status StepLoop::run_step() {
 
 Result<bool> StepLoop::exchange_plan() {
   if (coordinator_ != nullptr) {
-    const bool more = coordinator_->wait_for_work();
+    const bool more = coordinator_->wait_for_work(kHeartbeat);
     Frame frame;
     frame.step = step_;
     frame.kind = static_cast<std::uint8_t>(more ? MessageKind::kStepPlan : MessageKind::kExit);

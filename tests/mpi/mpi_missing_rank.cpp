@@ -1,41 +1,58 @@
-// Two ranks, one of which stops taking part: the other must end the job with a message.
+// Three ranks, one of which does not do what the others do: they must end the job and say who it
+// is. Or it is only slow, and they must not.
 #include <ATen/Functions.h>
 #include <unistd.h>
 
 #include <string_view>
+#include <thread>
 
 #include "parallel/mpi.h"
+#include "parallel/rank_watch.h"
+#include "runtime/base/check.h"
 
 namespace rubato {
 namespace {
 
-constexpr std::chrono::milliseconds kDeadline{300};
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPatience{300};
 
 [[noreturn]] void hang() {
   while (true) pause();
 }
 
-void miss_a_collective(const Mesh& mesh) {
-  const auto communicator = make_mpi_communicator(mesh, kDeadline);
+void sum(Communicator& communicator) {
   at::Tensor t = at::ones({8});
-  communicator->all_reduce_sum(t);
-  if (mesh.tp_rank == 1) hang();
-  communicator->all_reduce_sum(t);
+  communicator.all_reduce_sum(t);
 }
 
-void miss_a_control_message(const Mesh& mesh) {
-  const auto channel = make_mpi_control_channel(mesh, kDeadline);
-  if (mesh.tp_rank == 0) {
-    channel->send({.kind = 1, .step = 5, .payload = {}});
-    hang();
+void run(std::string_view what, const Mesh& mesh) {
+  const int rank = mesh.tp_rank;
+  Pulse pulse;
+  RankWatch watch(mesh, kPatience, pulse);
+  const auto communicator = make_mpi_communicator(mesh, watch);
+  const auto control = make_mpi_control_channel(mesh, watch);
+  sum(*communicator);
+  if (what == "collective") {
+    if (rank == 1) hang();
+    sum(*communicator);
+  } else if (what == "control") {
+    if (rank == 0) hang();
+    (void)control->receive(6, /*while_idle=*/true);
+  } else if (what == "heartbeat") {
+    if (rank > 0) hang();
+    control->meet(7);
+  } else if (what == "disagreement") {
+    rank == 0 ? control->meet(7) : sum(*communicator);
+  } else if (what == "agreement") {
+    if (rank == 1) hang();
+    (void)agree("the configuration", {}, kPatience);
+  } else if (what == "slow") {
+    // Waited for twice as long as patience, but not as long as all have worked.
+    std::this_thread::sleep_for(rank == 1 ? 4 * kPatience : 2 * kPatience);
+    sum(*communicator);
+    RUBATO_CHECK(pulse.on_time() && pulse.age() < std::chrono::minutes(1));
   }
-  (void)channel->receive(5, false);
-  (void)channel->receive(6, false);
-}
-
-void miss_an_agreement(int rank) {
-  if (rank == 1) hang();
-  (void)agree("the configuration", {}, kDeadline);
 }
 
 }  // namespace
@@ -43,9 +60,5 @@ void miss_an_agreement(int rank) {
 
 int main(int argc, char** argv) {
   rubato::MpiSession session(&argc, &argv);
-  const rubato::Mesh mesh = rubato::make_mesh(2).value();
-  const std::string_view what = argc > 1 ? argv[1] : "";
-  if (what == "collective") rubato::miss_a_collective(mesh);
-  if (what == "control") rubato::miss_a_control_message(mesh);
-  if (what == "agreement") rubato::miss_an_agreement(mesh.tp_rank);
+  rubato::run(argc > 1 ? argv[1] : "", rubato::make_mesh(3).value());
 }

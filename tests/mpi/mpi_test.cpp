@@ -9,6 +9,7 @@
 
 #include "parallel/deadline.h"
 #include "parallel/mpi.h"
+#include "parallel/rank_watch.h"
 #include "tests/parallel/collective_checks.h"
 
 namespace rubato {
@@ -16,34 +17,53 @@ namespace {
 
 using testing::HasSubstr;
 
+/// What this rank needs to talk to the others.
+struct Links {
+  explicit Links(const Mesh& in = make_mesh(0).value()) : mesh(in) {}
+
+  const Mesh mesh;
+  Pulse pulse;
+  RankWatch watch{mesh, kDefaultCollectiveDeadline, pulse};
+  const std::unique_ptr<Communicator> communicator = make_mpi_communicator(mesh, watch);
+  const std::unique_ptr<ControlChannel> control = make_mpi_control_channel(mesh, watch);
+};
+
 Mesh world() {
   return make_mesh(0).value();
 }
 
 TEST(MpiCommunicator, SumsInABalancedTreeOverRanksAtAnySize) {
-  const auto communicator = make_mpi_communicator(world(), kDefaultCollectiveDeadline);
+  const Links links;
   // Around the size from which the ranks share the additions, and sizes that do not divide.
   for (const std::int64_t count : {1, 257, 16384, 16385, 16387, 100'003})
-    test::expect_tree_sum(*communicator, count);
-  test::expect_sum_independent_of_size(*communicator);
+    test::expect_tree_sum(*links.communicator, count);
+  test::expect_sum_independent_of_size(*links.communicator);
 }
 
 TEST(MpiCommunicator, GathersInRankOrder) {
-  test::expect_gather(*make_mpi_communicator(world(), kDefaultCollectiveDeadline));
+  const Links links;
+  test::expect_gather(*links.communicator);
 }
 
 TEST(MpiCommunicator, BroadcastsFromAnyRank) {
-  test::expect_broadcast(*make_mpi_communicator(world(), kDefaultCollectiveDeadline));
+  const Links links;
+  test::expect_broadcast(*links.communicator);
 }
 
 TEST(MpiControlChannel, CarriesFramesOfAnySizeInOrder) {
-  const auto channel = make_mpi_control_channel(world(), kDefaultCollectiveDeadline);
-  test::expect_frames_arrive(*channel, world().tp_rank);
+  const Links links;
+  test::expect_frames_arrive(*links.control, world().tp_rank);
 }
 
 TEST(MpiControlChannel, RefusesAFrameOfAnotherStep) {
-  const auto channel = make_mpi_control_channel(world(), kDefaultCollectiveDeadline);
-  test::expect_wrong_step_is_refused(*channel, world().tp_rank);
+  const Links links;
+  test::expect_wrong_step_is_refused(*links.control, world().tp_rank);
+}
+
+TEST(MpiControlChannel, MeetsOnceAllHaveCome) {
+  const Links links;
+  for (std::uint64_t step = 0; step < 3; ++step) links.control->meet(step);
+  EXPECT_TRUE(links.pulse.on_time());
 }
 
 TEST(Mesh, CountsTheRanks) {
@@ -77,21 +97,21 @@ TEST(Mesh, OfSeveralReplicasPutsARanksNeighboursBesideIt) {
 TEST(MpiCommunicator, SumsWithinAReplicaOnly) {
   if (world().world_size != 4) GTEST_SKIP() << "for four ranks";
   const Mesh mesh = make_mesh(2, 2).value();
-  const auto communicator = make_mpi_communicator(mesh, kDefaultCollectiveDeadline);
-  EXPECT_EQ(communicator->size(), 2);
-  EXPECT_EQ(communicator->rank(), mesh.tp_rank);
+  const Links links(mesh);
+  EXPECT_EQ(links.communicator->size(), 2);
+  EXPECT_EQ(links.communicator->rank(), mesh.tp_rank);
   at::Tensor t = at::full({3}, static_cast<float>(1 + mesh.world_rank));
-  communicator->all_reduce_sum(t);
+  links.communicator->all_reduce_sum(t);
   EXPECT_EQ(t[0].item<float>(), mesh.replica == 0 ? 1 + 2 : 3 + 4);
 }
 
 TEST(MpiControlChannel, TellsTheLeadersOwnReplicaOnly) {
   if (world().world_size != 4) GTEST_SKIP() << "for four ranks";
   const Mesh mesh = make_mesh(2, 2).value();
-  const auto channel = make_mpi_control_channel(mesh, kDefaultCollectiveDeadline);
+  const Links links(mesh);
   const auto mine = static_cast<std::uint8_t>(10 + mesh.replica);
-  if (mesh.tp_rank == 0) return channel->send({.kind = mine, .step = 1, .payload = {}});
-  EXPECT_EQ(channel->receive(1, /*while_idle=*/false)->kind, mine);
+  if (mesh.tp_rank == 0) return links.control->send({.kind = mine, .step = 1, .payload = {}});
+  EXPECT_EQ(links.control->receive(1, /*while_idle=*/false)->kind, mine);
 }
 
 /// The next letter, waited for.

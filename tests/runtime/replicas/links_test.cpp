@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kPatience{30};
 /// Commits one token, its own position, in every running sequence, as long as there are any.
 void run_engine(Coordinator& coordinator) {
   Batch batch(kTokens);
-  while (coordinator.wait_for_work()) {
+  while (coordinator.wait_for_work(kPatience)) {
     coordinator.next_plan(batch);
     std::vector<SequenceOutcome> outcomes;
     for (const Sequence* sequence : batch.running()) {

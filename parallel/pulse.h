@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+namespace rubato {
+
+/// Whether the other ranks answer this one in time. Its engine thread writes, any thread reads.
+class Pulse {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// The engine thread begins to wait for the others, who are late from `late_from` on.
+  void waits(Clock::time_point late_from) {
+    late_from_.store(late_from.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  /// All have answered.
+  void answered(Clock::time_point now) {
+    late_from_.store(kNotWaiting, std::memory_order_relaxed);
+    answered_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  /// False while the others keep this rank waiting longer than they should.
+  bool on_time() const {
+    return Clock::now().time_since_epoch().count() < late_from_.load(std::memory_order_relaxed);
+  }
+
+  /// How long ago all have answered.
+  std::chrono::duration<double> age() const {
+    const Clock::duration since(answered_at_.load(std::memory_order_relaxed));
+    return Clock::now().time_since_epoch() - since;
+  }
+
+ private:
+  static constexpr Clock::rep kNotWaiting = Clock::duration::max().count();
+
+  std::atomic<Clock::rep> late_from_{kNotWaiting};
+  std::atomic<Clock::rep> answered_at_{Clock::now().time_since_epoch().count()};
+};
+
+}  // namespace rubato
