@@ -34,7 +34,9 @@ FrontLink::FrontLink(Mailbox& mailbox,
     peers_.push_back({rank, std::make_unique<RemoteReplica>(limits, post)});
   }
   thread_ = std::make_unique<LinkThread>(
-      mailbox_, [this](const Letter& letter) { receive(letter); }, [this] { tick(); });
+      mailbox_,
+      [this](const Letter& letter) { receive(letter); },
+      [this](bool stalled) { tick(stalled); });
 }
 
 FrontLink::~FrontLink() {
@@ -62,7 +64,7 @@ void FrontLink::receive(const Letter& letter) {
   peer->replica->receive(decoded(letter));
 }
 
-void FrontLink::tick() {
+void FrontLink::tick(bool stalled) {
   const auto now = Clock::now();
   const bool ping = now >= next_ping_;
   if (ping) next_ping_ = now + kHeartbeat;
@@ -72,6 +74,7 @@ void FrontLink::tick() {
     all_ended = false;
     peer.replica->post_cancellations();
     if (ping) mailbox_.post(peer.rank, encode(PingMessage{}));
+    if (stalled) peer.replica->forgive_silence();
     if (now - peer.replica->last_heard() > watch_.deadline) watch_.on_lost(peer.rank);
   }
   if (!all_ended) return;
@@ -88,7 +91,9 @@ LeaderLink::LeaderLink(Mailbox& mailbox, int front, Coordinator& coordinator, Li
               [this](const LinkMessage& message) { mailbox_.post(front_, encode(message)); }),
       last_heard_(Clock::now()) {
   thread_ = std::make_unique<LinkThread>(
-      mailbox_, [this](const Letter& letter) { receive(letter); }, [this] { tick(); });
+      mailbox_,
+      [this](const Letter& letter) { receive(letter); },
+      [this](bool stalled) { tick(stalled); });
 }
 
 LeaderLink::~LeaderLink() {
@@ -103,8 +108,9 @@ void LeaderLink::receive(const Letter& letter) {
   server_.receive(decoded(letter));
 }
 
-void LeaderLink::tick() {
+void LeaderLink::tick(bool stalled) {
   const auto now = Clock::now();
+  if (stalled) last_heard_ = now;
   if (now - last_heard_ > watch_.deadline) watch_.on_lost(front_);
   const auto since_told = now - last_told_;
   if (since_told < kStatusInterval) return;

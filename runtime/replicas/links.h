@@ -48,7 +48,7 @@ class FrontLink {
   };
 
   void receive(const Letter& letter);
-  void tick();
+  void tick(bool stalled);
 
   Mailbox& mailbox_;
   const LinkWatch watch_;
@@ -69,7 +69,7 @@ class LeaderLink {
 
  private:
   void receive(const Letter& letter);
-  void tick();
+  void tick(bool stalled);
   void post_status(bool ended);
 
   Mailbox& mailbox_;

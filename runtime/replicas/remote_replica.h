@@ -38,6 +38,9 @@ class RemoteReplica final : public GenerationClient {
   /// When the replica last gave a sign of life. Link thread only.
   std::chrono::steady_clock::time_point last_heard() const { return last_heard_; }
 
+  /// Its silence counts from now on only. Link thread only.
+  void forgive_silence() { last_heard_ = std::chrono::steady_clock::now(); }
+
   /// Whether its engine has stopped; no update comes after. Any thread.
   bool ended() const;
 
