@@ -3,13 +3,8 @@
 #include <iostream>
 
 #include "launch/commands.h"
+#include "launch/exit_status.h"
 #include "launch/program.h"
-
-namespace {
-
-constexpr int kUsageError = 2;
-
-}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Rubato: serves masked-diffusion language models of the LLaDA family", "rubato");
@@ -27,15 +22,15 @@ int main(int argc, char** argv) {
   const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), named)) {
     std::cerr << "rubato: there is no command '" << argv[1] << "'; see rubato --help\n";
-    return kUsageError;
+    return rubato::kCannotStart;
   }
   try {
     app.parse(argc, argv);
     return action();
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsageError;
+    return app.exit(error) == 0 ? rubato::kDone : rubato::kCannotStart;
   } catch (const std::exception& error) {
     std::cerr << "rubato: " << error.what() << '\n';
-    return 1;
+    return rubato::kFailed;
   }
 }

@@ -52,9 +52,9 @@ Result<Rank> start_rank(const MpiSession& mpi,
   return rank;
 }
 
-int fail(const Error& error) {
+int fail(const Error& error, ExitStatus status) {
   log_error(error.message);
-  return 1;
+  return status;
 }
 
 }  // namespace rubato

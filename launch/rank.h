@@ -5,6 +5,7 @@
 
 #include "launch/config.h"
 #include "launch/engine_host.h"
+#include "launch/exit_status.h"
 #include "parallel/mpi.h"
 
 namespace rubato {
@@ -23,7 +24,7 @@ Result<Rank> start_rank(const MpiSession& mpi,
                         const std::string& command,
                         const Result<Config>& config);
 
-/// Logs an error and returns the exit status of a program that failed.
-int fail(const Error& error);
+/// Logs an error and returns the exit status.
+int fail(const Error& error, ExitStatus status = kFailed);
 
 }  // namespace rubato

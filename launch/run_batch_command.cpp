@@ -37,7 +37,8 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   std::string failure = text ? "" : text.error().message;
   if (!in) failure = concat("cannot read ", arguments.input);
   if (!out) failure = concat("cannot write ", arguments.output);
-  if (Status agreed = agree("the batch", {failure, {}}); !agreed) return fail(agreed.error());
+  if (Status agreed = agree("the batch", {failure, {}}); !agreed)
+    return fail(agreed.error(), kCannotStart);
   const std::int64_t total = count_lines(arguments.input);
   BatchProgress result;
   std::thread batch([&] {
@@ -63,12 +64,12 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
 int run(const BatchArguments& arguments, ProgramArguments program) {
   const MpiSession mpi(program.argc, program.argv);
   const Result<Rank> rank = start_rank(mpi, "run-batch", arguments.config.load());
-  if (!rank) return 1;
+  if (!rank) return kCannotStart;
   EngineHost& host = *rank->engine;
   if (rank->mesh.world_rank == 0) return run_front(arguments, rank->config, host);
-  if (!agree("the batch", {})) return 1;
+  if (!agree("the batch", {})) return kCannotStart;
   const Status status = host.run();
-  return status ? 0 : fail(status.error());
+  return status ? kDone : fail(status.error());
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ int serve_front(const Config& config,
                 const std::string& ready_file) {
   Result<TextSide> text = load_text_side(config, host.model());
   const Status agreed = agree("the tokenizer", {text ? "" : text.error().message, {}});
-  if (!agreed) return fail(agreed.error());
+  if (!agreed) return fail(agreed.error(), kCannotStart);
   Server server(server_config(config.server),
                 text->model,
                 text->tokenizer,
@@ -87,22 +87,22 @@ int serve_front(const Config& config,
   signals.stop();
   deadline.cancel();
   server.stop();
-  return status ? 0 : fail(status.error());
+  return status ? kDone : fail(status.error());
 }
 
 /// The other ranks: the engine, for as long as rank 0 has it run.
 int serve_back(EngineHost& host, StopSignals& signals) {
   signals.listen([](int) {});  // rank 0 drains for all
-  if (!agree("the tokenizer", {})) return 1;
+  if (!agree("the tokenizer", {})) return kCannotStart;
   const Status status = host.run();
-  return status ? 0 : fail(status.error());
+  return status ? kDone : fail(status.error());
 }
 
 int serve(const ServeArguments& arguments, ProgramArguments program) {
   StopSignals signals;  // before MPI starts threads
   const MpiSession mpi(program.argc, program.argv);
   const Result<Rank> rank = start_rank(mpi, "serve", arguments.config.load());
-  if (!rank) return 1;
+  if (!rank) return kCannotStart;
   if (rank->mesh.world_rank > 0) return serve_back(*rank->engine, signals);
   return serve_front(rank->config, *rank->engine, signals, arguments.ready_file);
 }

@@ -36,7 +36,7 @@ def start(*ranks):
         timeout=60,  # they would wait for each other, or serve, for ever
         env={**os.environ, **MPI_ENVIRONMENT},
     )
-    assert result.returncode == 1, result.stderr
+    assert result.returncode == 2, result.stderr
     assert "ready at" not in result.stderr
     found = re.findall(r" error (?:\[rank \d+\] )?(.*)", result.stderr)
     assert found, result.stderr
