@@ -1,0 +1,69 @@
+"""A rank that is lost ends the job: soon, with a status of its own and a message that names it."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from job import BUILD, Job, Load, is_gone, wait_for
+
+LIMIT_S = 15  # of what is promised in 5, for this machine may be busy
+
+
+def serve(folder, *arguments):
+    command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", 2, BUILD / "rubato", "serve", "--port", 0]
+    return Job([*command, *arguments], folder)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("when", ["idle", "under load"])
+@pytest.mark.parametrize(
+    "fault, status, message",
+    [
+        (signal.SIGKILL, 137, "process rank {} with PID"),
+        (signal.SIGSTOP, 70, "rank {} does not answer"),
+    ],
+)
+def test_a_lost_rank_ends_the_job_and_is_named(fault, status, message, when, rank, tmp_path, measure):
+    with serve(tmp_path) as job:
+        ranks = job.wait_ready().ranks()
+        with Load(job) if when == "under load" else contextlib.nullcontext():
+            os.kill(ranks[rank], fault)
+            found, seconds = job.wait_end(LIMIT_S)
+        measure(f"until the job ended, {fault.name} of rank {rank}, {when}", seconds)
+        assert found == status
+        assert message.format(rank) in job.log
+        wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
+
+
+def test_a_server_whose_rank_is_late_is_not_ready_until_it_comes(tmp_path):
+    with serve(tmp_path, "--set", "engine.watchdog_s=600") as job:
+        ranks = job.wait_ready().ranks()
+        assert job.health() == 200
+        os.kill(ranks[1], signal.SIGSTOP)
+        wait_for(lambda: job.health() == 503, "not ready")
+        assert job.request("GET", "/health/live")[0] == 200
+        os.kill(ranks[1], signal.SIGCONT)
+        wait_for(lambda: job.health() == 200, "ready again")
+        assert job.complete()[0] == 200
+
+
+def test_a_job_that_was_stopped_as_a_whole_goes_on(tmp_path):
+    """As when a machine is suspended: no rank holds against the others that it did not run itself."""
+    with serve(tmp_path, "--set", "engine.watchdog_s=1") as job:
+        ranks = job.wait_ready().ranks()
+        for pid in ranks:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3)  # beyond the deadline
+        for pid in ranks:
+            os.kill(pid, signal.SIGCONT)
+        assert job.complete()[0] == 200
+
+
+def test_ranks_end_with_mpirun(tmp_path):
+    with serve(tmp_path) as job:
+        ranks = job.wait_ready().ranks()
+        os.kill(job.process.pid, signal.SIGKILL)
+        wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
