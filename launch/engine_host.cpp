@@ -102,10 +102,8 @@ struct EngineHost::Parts {
   void connect(const EngineSection& engine, const Mesh& mesh) {
     const auto deadline = std::chrono::seconds(engine.watchdog_s);
     mailbox = make_mpi_mailbox(deadline);  // on every rank: it is collective
-    const LinkWatch link_watch{deadline, [rank = mesh.world_rank, deadline](int lost) {
-                                 end_for_missed_deadline(
-                                     rank, concat("a sign of life from rank ", lost), deadline);
-                               }};
+    const LinkWatch link_watch{
+        deadline, [deadline](int lost_rank) { end_for_silent_rank(lost_rank, deadline); }};
     if (is_front) {
       std::vector<int> leaders;
       for (int replica = 1; replica < mesh.num_replicas; ++replica)
@@ -187,6 +185,8 @@ Status EngineHost::run() {
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());
+  // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
+  if (const Status all = agree("the first step", {}); !all) return all;
   const Status status = loop.run();
   parts_->leader.reset();  // tells rank 0
   if (status && parts_->front) parts_->front->wait_until_ended();

@@ -6,6 +6,13 @@
 #include "runtime/base/log.h"
 
 namespace rubato {
+namespace {
+
+double seconds(std::chrono::milliseconds duration) {
+  return static_cast<double>(duration.count()) / 1000;
+}
+
+}  // namespace
 
 void end_for_missed_deadline(int rank,
                              std::string_view operation,
@@ -13,10 +20,19 @@ void end_for_missed_deadline(int rank,
   log_error(concat("rank ",
                    rank,
                    " waited ",
-                   static_cast<double>(deadline.count()) / 1000,
+                   seconds(deadline),
                    " s in ",
                    operation,
                    ": another rank is gone or stuck; ending the job"));
+  std::_Exit(kMissedDeadlineStatus);
+}
+
+void end_for_silent_rank(int silent_rank, std::chrono::milliseconds silence) {
+  log_error(concat("rank ",
+                   silent_rank,
+                   " does not answer; no sign of life for ",
+                   seconds(silence),
+                   " s; ending the job"));
   std::_Exit(kMissedDeadlineStatus);
 }
 

@@ -20,4 +20,7 @@ inline constexpr int kMissedDeadlineStatus = 70;
                                           std::string_view operation,
                                           std::chrono::milliseconds deadline);
 
+/// The same for a rank from which nothing has been heard for so long.
+[[noreturn]] void end_for_silent_rank(int silent_rank, std::chrono::milliseconds silence);
+
 }  // namespace rubato

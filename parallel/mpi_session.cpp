@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <numeric>
 #include <vector>
 
@@ -83,6 +84,8 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 }
 
 MpiSession::~MpiSession() {
+  // The others do not know of an exception here: mpirun ends them when this process has ended.
+  if (std::uncaught_exceptions() > 0) return;
   // Some have less to finish than others; rank 0 comes last, and waits for nobody for long.
   MPI_Request request = MPI_REQUEST_NULL;
   RUBATO_MPI(MPI_Ibarrier(MPI_COMM_WORLD, &request));

@@ -9,6 +9,7 @@ import pytest
 
 from job import BUILD, Job, Load, is_gone, wait_for
 
+REPLICAS = ["--tp", 1, "--replicas", 2]  # two leaders and nobody else
 LIMIT_S = 15  # of what is promised in 5, for this machine may be busy
 
 
@@ -38,6 +39,17 @@ def test_a_lost_rank_ends_the_job_and_is_named(fault, status, message, when, ran
         wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_replica_that_hangs_ends_the_job_and_is_named(rank, tmp_path, measure):
+    with serve(tmp_path, *REPLICAS) as job:
+        ranks = job.wait_ready().ranks()
+        os.kill(ranks[rank], signal.SIGSTOP)
+        status, seconds = job.wait_end(LIMIT_S)
+        measure(f"until the job ended, SIGSTOP of replica {rank}", seconds)
+        assert status == 70
+        assert f"rank {rank} does not answer" in job.log
+
+
 def test_a_server_whose_rank_is_late_is_not_ready_until_it_comes(tmp_path):
     with serve(tmp_path, "--set", "engine.watchdog_s=600") as job:
         ranks = job.wait_ready().ranks()
@@ -50,13 +62,14 @@ def test_a_server_whose_rank_is_late_is_not_ready_until_it_comes(tmp_path):
         assert job.complete()[0] == 200
 
 
-def test_a_job_that_was_stopped_as_a_whole_goes_on(tmp_path):
+@pytest.mark.parametrize("layout", [[], REPLICAS], ids=["one replica", "two replicas"])
+def test_a_job_that_was_stopped_as_a_whole_goes_on(layout, tmp_path):
     """As when a machine is suspended: no rank holds against the others that it did not run itself."""
-    with serve(tmp_path, "--set", "engine.watchdog_s=1") as job:
+    with serve(tmp_path, *layout, "--set", "engine.watchdog_s=2") as job:
         ranks = job.wait_ready().ranks()
         for pid in ranks:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(3)  # beyond the deadline
+        time.sleep(4)  # beyond the deadline
         for pid in ranks:
             os.kill(pid, signal.SIGCONT)
         assert job.complete()[0] == 200
