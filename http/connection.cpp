@@ -1,8 +1,10 @@
 #include "http/connection.h"
 
 #include <boost/asio.hpp>
+#include <boost/beast/core/buffer_ref.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http.hpp>
+#include <cctype>
 #include <iterator>
 
 #include "http/request_checks.h"
@@ -23,18 +25,28 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMostDiscardedBytes = 64 << 20;
 constexpr int kMostDiscardingSeconds = 5;
 
-constexpr std::size_t kReadBytes = 4096;
+Refusal bad_request(std::string message) {
+  return {400, {Code::kInvalidArgument, std::move(message)}};
+}
+
+Refusal too_large(int status, const char* what, const std::string& limit) {
+  return {status, {Code::kInvalidArgument, concat("the ", what, " has more than ", limit)}};
+}
 
 }  // namespace
 
 Connection::Connection(asio::ip::tcp::socket socket, const ServerConfig& config)
-    : socket_(std::move(socket)), deadline_(socket_.get_executor()), config_(config) {}
+    : socket_(std::move(socket)),
+      deadline_(socket_.get_executor()),
+      config_(config),
+      buffer_(config.max_header_bytes) {}
 
 awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
   stays_open_ = false;
   if (buffer_.size() == 0) {  // waiting for a request is not being slow with one
     set_deadline(config_.idle_timeout_s);
-    auto [error, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kAwait);
+    auto [error, count] =
+        co_await socket_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
     if (error) co_return Refusal();
     buffer_.commit(count);
   }
@@ -50,23 +62,12 @@ awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
 
 awaitable<std::optional<Refusal>> Connection::read_in_time(HttpRequest& request) {
   http::request_parser<http::string_body> parser;
-  parser.header_limit(static_cast<std::uint32_t>(config_.max_header_bytes));
+  parser.header_limit(static_cast<std::uint32_t>(buffer_.max_size()));
   parser.body_limit(static_cast<std::uint64_t>(config_.max_body_bytes));
-  auto [header_error, header_size] =
-      co_await http::async_read_header(socket_, buffer_, parser, kAwait);
+  const std::optional<Refusal> refusal = co_await read_header(parser);
   const http::request_header<> header = parser.get().base();  // before trailers are mixed in
   request.base() = header;
-  if (header_error) co_return refusal_of(header_error);
-  if (std::distance(header.begin(), header.end()) > config_.max_header_fields) {
-    Refusal many{431, {Code::kInvalidArgument, "", ""}};
-    many.error.message =
-        concat("there are more than ", config_.max_header_fields, " header fields");
-    co_return many;
-  }
-  if (std::string fault = header_fault(header); !fault.empty()) {
-    Refusal unsound{400, {Code::kInvalidArgument, std::move(fault), ""}};
-    co_return unsound;
-  }
+  if (refusal) co_return refusal;
   if (beast::iequals(header[http::field::expect], "100-continue")) {
     HttpResponse go_on(http::status::continue_, 11);
     co_await http::async_write(socket_, go_on, kAwait);
@@ -78,22 +79,40 @@ awaitable<std::optional<Refusal>> Connection::read_in_time(HttpRequest& request)
   co_return std::nullopt;
 }
 
+awaitable<std::optional<Refusal>> Connection::read_header(
+    http::request_parser<http::string_body>& parser) {
+  if (std::isalpha(bytes_read().front()) == 0) co_return bad_request("malformed HTTP: no method");
+  auto [read_error, size] =
+      co_await asio::async_read_until(socket_, beast::ref(buffer_), "\r\n\r\n", kAwait);
+  if (read_error) co_return refusal_of(read_error);
+  const std::string_view raw = bytes_read().substr(0, size);
+  const bool folded = is_folded(raw);
+  beast::error_code error;
+  buffer_.consume(parser.put(asio::buffer(raw), error));
+  if (error) co_return refusal_of(error);
+  if (folded) co_return bad_request("a header field is folded over lines");
+  const http::request_header<>& header = parser.get().base();
+  if (std::distance(header.begin(), header.end()) > config_.max_header_fields)
+    co_return too_large(431, "header", concat(config_.max_header_fields, " fields"));
+  if (const std::string fault = header_fault(header); !fault.empty()) co_return bad_request(fault);
+  co_return std::nullopt;
+}
+
+std::string_view Connection::bytes_read() const {
+  return {static_cast<const char*>(buffer_.data().data()), buffer_.size()};
+}
+
 Refusal Connection::refusal_of(beast::error_code error) const {
   if (timed_out_) return {408, {Code::kDeadline, "the request took too long to arrive"}};
-  if (error == http::error::body_limit) {
-    return {413,
-            {Code::kInvalidArgument,
-             concat("the body is larger than ", config_.max_body_bytes, " bytes")}};
-  }
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return {431,
-            {Code::kInvalidArgument,
-             concat("the header is larger than ", config_.max_header_bytes, " bytes")}};
-  }
+  if (error == http::error::body_limit)
+    return too_large(413, "body", concat(config_.max_body_bytes, " bytes"));
+  if (error == http::error::header_limit || error == http::error::buffer_overflow ||
+      error == asio::error::not_found)  // what is read until did not come within the buffer
+    return too_large(431, "header", concat(config_.max_header_bytes, " bytes"));
   const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
   if (gone || error.category() != http::make_error_code(http::error::bad_method).category())
     return {};
-  return {400, {Code::kInvalidArgument, concat("malformed HTTP: ", error.message())}};
+  return bad_request(concat("malformed HTTP: ", error.message()));
 }
 
 awaitable<bool> Connection::send(HttpResponse response) {
@@ -161,14 +180,16 @@ void Connection::stop_watching() {
 void Connection::wait_for_leave(int watch) {
   const auto on_readable = [self = shared_from_this(), watch](beast::error_code error) {
     if (error || watch != self->watch_) return;
-    const std::size_t there = std::min(self->socket_.available(error), kReadBytes);
+    const std::size_t there = self->socket_.available(error);
     if (error || there == 0) {  // readable, but nothing to read: the end
       self->on_leave_();
       return;
     }
-    self->buffer_.commit(self->socket_.read_some(self->buffer_.prepare(there), error));
-    if (std::cmp_less(self->buffer_.size(), self->config_.max_header_bytes))
-      self->wait_for_leave(watch);
+    const std::size_t room = self->buffer_.max_size() - self->buffer_.size();
+    if (room == 0) return;  // enough for now: the client has more than a request to go
+    const std::size_t count = std::min(there, room);
+    self->buffer_.commit(self->socket_.read_some(self->buffer_.prepare(count), error));
+    self->wait_for_leave(watch);
   };
   socket_.async_wait(asio::ip::tcp::socket::wait_read, on_readable);
 }
@@ -181,7 +202,8 @@ awaitable<void> Connection::close() {
   set_deadline(kMostDiscardingSeconds);
   buffer_.clear();
   for (std::size_t discarded = 0; discarded < kMostDiscardedBytes;) {
-    auto [error, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kAwait);
+    auto [error, count] =
+        co_await socket_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
     if (error) break;
     discarded += count;
   }

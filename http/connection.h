@@ -6,11 +6,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/server.h"
 #include "runtime/base/error.h"
@@ -59,6 +61,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   boost::asio::awaitable<std::optional<Refusal>> read_in_time(HttpRequest& request);
+  boost::asio::awaitable<std::optional<Refusal>> read_header(
+      boost::beast::http::request_parser<boost::beast::http::string_body>& parser);
+  std::string_view bytes_read() const;
   Refusal refusal_of(boost::system::error_code error) const;
   void wait_for_leave(int watch);
   void set_deadline(int seconds);
@@ -67,7 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer deadline_;
   const ServerConfig& config_;
-  boost::beast::flat_buffer buffer_;
+  boost::beast::flat_buffer buffer_;  // what was read and not yet used; at most a header's size
   std::function<void()> on_leave_;
   int watch_ = 0;  // the one under way, or the next
   bool timed_out_ = false;

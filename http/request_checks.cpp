@@ -20,11 +20,12 @@ std::string header_fault(const http::request_header<>& header) {
       return "Content-Length and Transfer-Encoding exclude each other";
   }
   if (header.count(http::field::content_length) > 1) return "there is more than one Content-Length";
-  for (const auto& field : header) {
-    if (field.value().find_first_of("\r\n") != std::string_view::npos)
-      return "a header field is folded over lines";
-  }
   return {};
+}
+
+bool is_folded(std::string_view raw) {
+  return raw.find("\r\n ") != std::string_view::npos ||
+         raw.find("\r\n\t") != std::string_view::npos;
 }
 
 std::string path_of(std::string_view target) {
