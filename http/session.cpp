@@ -115,8 +115,11 @@ class Session {
     }
     if (request_.method() != http::verb::get && request_.method() != http::verb::head)
       co_return co_await send_method_error("GET, HEAD");
-    const bool ready = path != "/health" || context_.client.status().ready;
-    co_return co_await send_json(ready ? 200 : 503, *found);
+    if (path == "/health" && !context_.client.status().ready) {
+      const Error error{Code::kUnavailable, "the server takes no requests: it is shutting down"};
+      co_return co_await send_error(error);
+    }
+    co_return co_await send_json(200, *found);
   }
 
   static Error nothing_at(const std::string& path) {
@@ -126,8 +129,7 @@ class Session {
   }
 
   std::optional<json::value> look_up(const std::string& path) const {
-    if (path == "/health")
-      return json::object{{"status", context_.client.status().ready ? "ready" : "not ready"}};
+    if (path == "/health") return json::object{{"status", "ready"}};
     if (path == "/health/live") return json::object{{"status", "live"}};
     if (path == "/version") return json::object{{"version", context_.config.version}};
     if (path == "/v1/models")
@@ -233,12 +235,13 @@ class Session {
       }
       std::string events;
       const std::string text = answers[choice].add(update);
-      if (update.trace && request.trace)
-        events += event(make_trace_chunk(head, request, choice, *update.trace));
-      if (request.chat && !begun[choice] && (!text.empty() || answers[choice].complete())) {
+      const bool traced = update.trace && request.trace;
+      if (request.chat && !begun[choice] &&
+          (traced || !text.empty() || answers[choice].complete())) {
         events += event(make_text_chunk(head, request, choice, "", /*first=*/true));
         begun[choice] = true;
       }
+      if (traced) events += event(make_trace_chunk(head, request, choice, *update.trace));
       if (!text.empty())
         events += event(make_text_chunk(head, request, choice, text, /*first=*/false));
       if (answers[choice].complete()) {

@@ -71,12 +71,14 @@ json::object finish_of(const ApiRequest& request, std::size_t i, const Answer& a
 }
 
 json::object chunk_of(const ResponseHead& head, const ApiRequest& request, json::array choices) {
-  return {{"id", head.id},
-          {"object", request.chat ? "chat.completion.chunk" : "text_completion"},
-          {"created", head.created},
-          {"model", head.model},
-          {"system_fingerprint", nullptr},
-          {"choices", std::move(choices)}};
+  json::object chunk{{"id", head.id},
+                     {"object", request.chat ? "chat.completion.chunk" : "text_completion"},
+                     {"created", head.created},
+                     {"model", head.model},
+                     {"system_fingerprint", nullptr},
+                     {"choices", std::move(choices)}};
+  if (request.include_usage) chunk["usage"] = nullptr;  // as OpenAI does until the last chunk
+  return chunk;
 }
 
 }  // namespace
