@@ -61,7 +61,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   keys.push_back(text("engine", "device", engine.device, {"auto", "cpu"}));
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   add("max_sequences", engine.max_sequences, 1, 4096);
-  add("max_queued", engine.max_queued, 0, 1e6);
+  add("max_queued", engine.max_queued, 1, 1e6);
   add("threads", engine.threads, 0, 1024);
   keys.back().may_differ = true;
   add("watchdog_s", engine.watchdog_s, 1, 3600);

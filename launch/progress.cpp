@@ -3,14 +3,33 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <string>
 
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
 namespace rubato {
+namespace {
 
-ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDERR_FILENO) != 0) {}
+/// Whether a terminal shows what goes to stderr. A rank's stderr is a pipe that mpirun copies to
+/// its own, so it is mpirun's that counts there.
+bool stderr_is_shown() {
+  if (isatty(STDERR_FILENO) != 0) return true;
+  const std::string parent = concat("/proc/", getppid());
+  std::string name;
+  std::getline(std::ifstream(parent + "/comm"), name);
+  if (name != "mpirun" && name != "mpiexec" && name != "orterun") return false;
+  std::error_code ignored;
+  const std::string device = std::filesystem::read_symlink(parent + "/fd/2", ignored);
+  return device.starts_with("/dev/pts/") || device.starts_with("/dev/tty");
+}
+
+}  // namespace
+
+ProgressDisplay::ProgressDisplay() : terminal_(stderr_is_shown()) {}
 
 ProgressDisplay::~ProgressDisplay() {
   if (width_ > 0) std::cerr << std::endl;

@@ -1,4 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <thread>
@@ -29,14 +32,24 @@ std::int64_t count_lines(const std::string& file) {
   return lines;
 }
 
+/// Opens both files; what is in the way, or nothing.
+std::string open_files(const BatchArguments& arguments, std::ifstream& in, std::ofstream& out) {
+  in.open(arguments.input);
+  if (!in) return concat("cannot read ", arguments.input, ": ", std::strerror(errno));
+  std::error_code ignored;
+  if (std::filesystem::equivalent(arguments.input, arguments.output, ignored))
+    return concat("the results would overwrite the requests in ", arguments.input);
+  out.open(arguments.output);
+  if (!out) return concat("cannot write ", arguments.output, ": ", std::strerror(errno));
+  return {};
+}
+
 /// Rank 0: the batch on a thread of its own beside the engine, which has the calling thread.
 int run_front(const BatchArguments& arguments, const Config& config, EngineHost& host) {
   Result<TextSide> text = load_text_side(config, host.model());
-  std::ifstream in(arguments.input);
-  std::ofstream out(arguments.output);
-  std::string failure = text ? "" : text.error().message;
-  if (!in) failure = concat("cannot read ", arguments.input);
-  if (!out) failure = concat("cannot write ", arguments.output);
+  std::ifstream in;
+  std::ofstream out;
+  const std::string failure = text ? open_files(arguments, in, out) : text.error().message;
   if (Status agreed = agree("the batch", {failure, {}}); !agreed)
     return fail(agreed.error(), kCannotStart);
   const std::int64_t total = count_lines(arguments.input);
@@ -53,6 +66,7 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   const Status status = host.run();
   batch.join();
   if (!status) return fail(status.error());
+  if (!out.flush()) return fail({Code::kUnavailable, concat("cannot write ", arguments.output)});
   log_info(concat(result.done,
                   " lines answered, ",
                   result.failed,

@@ -1,8 +1,10 @@
 #include "http/openai/batch.h"
 
 #include <boost/json.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -14,6 +16,11 @@ namespace rubato {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::size_t kMostDepth = 64;  // of a line's nested objects and lists
+
+// How soon a place in the engine's queue is noticed.
+constexpr std::chrono::milliseconds kQueuePoll{10};
 
 /// One line on its way: filled in by the engine's thread under the batch's mutex.
 struct Line {
@@ -37,7 +44,7 @@ class Batch {
     auto line = std::make_shared<Line>();
     line->number = number;
     Result<ApiRequest> parsed = parse(text, *line);
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     lines_.push_back(line);
     if (!parsed) {
       line->error = parsed.error();
@@ -49,7 +56,7 @@ class Batch {
           context_.tokenizer, choice, context_.model.stop_ids, line->request->stop);
     }
     line->unfinished = line->answers.size();
-    for (std::size_t i = 0; i < line->answers.size() && !line->error; ++i) submit(line, i);
+    for (std::size_t i = 0; i < line->answers.size() && !line->error; ++i) submit(line, i, lock);
   }
 
   std::size_t in_flight() const { return lines_.size(); }
@@ -65,9 +72,11 @@ class Batch {
   }
 
  private:
-  Result<ApiRequest> parse(const std::string& text, Line& line) const {
+  Result<ApiRequest> parse(const std::string& text, Line& line) {
     boost::system::error_code code;
-    const json::value value = json::parse(text, code);
+    json::parse_options options;
+    options.max_depth = kMostDepth;
+    const json::value value = json::parse(text, code, {}, options);
     if (code || !value.is_object())
       return Error{Code::kInvalidArgument, concat("line ", line.number, " is not a JSON object")};
     const json::object& object = value.get_object();
@@ -75,6 +84,13 @@ class Batch {
       line.custom_id = *id;
     if (line.custom_id.is_null())
       return Error{Code::kInvalidArgument, "`custom_id` must be a string", "custom_id"};
+    const auto [place, is_new] =
+        id_lines_.try_emplace(std::string(line.custom_id.get_string()), line.number);
+    if (!is_new) {
+      return Error{Code::kInvalidArgument,
+                   concat("`custom_id` is the same as that of line ", place->second),
+                   "custom_id"};
+    }
     const auto* method = object.if_contains("method");
     if (method != nullptr && *method != "POST")
       return Error{Code::kInvalidArgument, "`method` must be \"POST\"", "method"};
@@ -95,29 +111,37 @@ class Batch {
     return request;
   }
 
-  void submit(const std::shared_ptr<Line>& line, std::size_t i) {
-    auto handle =
-        client_.submit(line->request->choices[i], [this, line, i](const GenerationUpdate& update) {
-          const std::lock_guard lock(mutex_);
-          if (line->answers[i].complete() || line->error) return;
-          if (update.error) line->error = update.error;
-          line->answers[i].add(update);
-          if (line->answers[i].complete()) --line->unfinished;
-          if (line->answers[i].met_stop_string()) line->handles[i].cancel();
-          if (line->done() || line->error) changed_.notify_all();
-        });
-    if (!handle) {
-      line->error = handle.error();
-      return;
+  /// Submits a choice, once the engine's queue has room for it.
+  void submit(const std::shared_ptr<Line>& line,
+              std::size_t i,
+              std::unique_lock<std::mutex>& held) {
+    const auto sink = [this, line, i](const GenerationUpdate& update) {
+      const std::lock_guard lock(mutex_);
+      if (line->answers[i].complete() || line->error) return;
+      if (update.error) line->error = update.error;
+      line->answers[i].add(update);
+      if (line->answers[i].complete()) --line->unfinished;
+      if (line->answers[i].met_stop_string()) line->handles[i].cancel();
+      if (line->done() || line->error) changed_.notify_all();
+    };
+    auto handle = client_.submit(line->request->choices[i], sink);
+    while (!handle && handle.error().code == Code::kOverloaded) {
+      changed_.wait_for(held, kQueuePoll);
+      handle = client_.submit(line->request->choices[i], sink);
     }
-    line->handles.push_back(std::move(handle).value());
+    if (handle) {
+      line->handles.push_back(std::move(handle).value());
+    } else {
+      line->error = handle.error();
+    }
   }
 
   const ApiContext& context_;
   GenerationClient& client_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::shared_ptr<Line>> lines_;  // in input order
+  std::deque<std::shared_ptr<Line>> lines_;       // in input order
+  std::map<std::string, std::int64_t> id_lines_;  // where each custom_id stood first
 };
 
 json::object result_of(const Line& line, const ServedModel& model) {
@@ -157,7 +181,7 @@ BatchProgress run_batch(std::istream& in,
     progress(count);
   };
   std::string text;
-  for (std::int64_t number = 1; std::getline(in, text); ++number) {
+  for (std::int64_t number = 1; out && std::getline(in, text); ++number) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     batch.begin(text, number);
     if (batch.in_flight() >= static_cast<std::size_t>(max_concurrent)) write_oldest();

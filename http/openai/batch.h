@@ -16,8 +16,8 @@ struct BatchProgress {
 
 /// Runs a file in OpenAI's Batch format: a request a line, through the same code as the server's,
 /// several at a time; results in input order, a line each. A bad line becomes that line's error and
-/// nothing else's. Blocks until all are answered; not on the engine's thread. `progress` is called
-/// after each line.
+/// nothing else's. Blocks until all are answered, or `out` fails; not on the engine's thread.
+/// `progress` is called after each line.
 BatchProgress run_batch(std::istream& in,
                         std::ostream& out,
                         const ApiContext& context,
