@@ -116,7 +116,9 @@ class Session {
     if (request_.method() != http::verb::get && request_.method() != http::verb::head)
       co_return co_await send_method_error("GET, HEAD");
     if (path == "/health" && !context_.client.status().ready) {
-      const Error error{Code::kUnavailable, "the server takes no requests: it is shutting down"};
+      const Error error{
+          Code::kUnavailable,
+          "the server takes no requests: it is shutting down, or a rank does not answer"};
       co_return co_await send_error(error);
     }
     co_return co_await send_json(200, *found);
