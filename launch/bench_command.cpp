@@ -27,6 +27,7 @@ struct PoliciesArguments {
   std::string tasks_folder = "benchmarks/policies/tasks";
   std::string python = "python3";
   std::string json;
+  bool phases = false;
 };
 
 /// What rank 0 compares.
@@ -66,13 +67,14 @@ BenchSetup setup_of(const EngineHost& host, const Mesh& mesh, const Entries& ent
 
 Status write_report(const PolicyComparison& comparison,
                     const BenchSetup& setup,
-                    const std::string& json) {
-  std::cout << to_table(comparison, setup) << std::flush;
-  if (json.empty()) return {};
-  std::ofstream out(json);
+                    const PoliciesArguments& arguments) {
+  std::cout << to_table(comparison, setup) << (arguments.phases ? to_phase_table(comparison) : "")
+            << std::flush;
+  if (arguments.json.empty()) return {};
+  std::ofstream out(arguments.json);
   out << to_json(comparison, setup) << std::flush;
   if (out) return {};
-  return Error{Code::kInvalidArgument, concat("cannot write ", json), "--json"};
+  return Error{Code::kInvalidArgument, concat("cannot write ", arguments.json), "--json"};
 }
 
 /// Rank 0: the comparison on a thread of its own beside the engine, which has the calling thread.
@@ -103,7 +105,7 @@ int run_front(const PoliciesArguments& arguments,
   bench.join();
   if (!status) return fail(status.error());
   if (!comparison) return fail(comparison.error());
-  const Status written = write_report(*comparison, setup_of(host, mesh, *entries), arguments.json);
+  const Status written = write_report(*comparison, setup_of(host, mesh, *entries), arguments);
   return written ? 0 : fail(written.error());
 }
 
@@ -151,6 +153,7 @@ void add_policies_command(CLI::App& bench, ProgramArguments program, Action& act
   command->add_option("--concurrency", arguments->comparison.concurrency, "Sequences at a time")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  command->add_flag("--phases", arguments->phases, "Also say where the time of a step goes");
   command->add_option("--json", arguments->json, "File to write the numbers to")->type_name("FILE");
   command->add_option("--tasks-dir", arguments->tasks_folder, "Folder of the task files")
       ->type_name("DIR")

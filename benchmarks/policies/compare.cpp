@@ -92,9 +92,12 @@ class Run {
   /// Answers `count` questions from `first` on.
   Status ask(int first, int count) {
     const auto requests = std::span(requests_).subspan(first, count);
+    const StepTimes before = bench_.client.status().times;
     auto generations = generate(bench_.client, requests, bench_.options.concurrency);
     if (!generations) return generations.error();
     measurement_.seconds += std::chrono::duration<double>(generations->spent).count();
+    measurement_.times += bench_.client.status().times;
+    measurement_.times -= before;
     for (int i = 0; i < count; ++i) {
       const auto one =
           score(bench_, task_.questions[first + i], requests[i], generations->updates[i]);

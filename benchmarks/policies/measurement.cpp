@@ -12,6 +12,7 @@ void Measurement::add(const Measurement& other) {
   cost.rows_computed += other.cost.rows_computed;
   cost.layers_refreshed += other.cost.layers_refreshed;
   seconds += other.seconds;
+  times += other.times;
 }
 
 std::vector<Measurement> totals(const PolicyComparison& comparison) {

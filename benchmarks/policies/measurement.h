@@ -19,6 +19,7 @@ struct Measurement {
   std::int64_t committed = 0;  ///< written to the canvas, behind the stop too
   GenerationStats cost;        ///< of all questions together
   double seconds = 0;          ///< of generation
+  StepTimes times;             ///< where the engine's part of them went
 
   double accuracy() const { return questions > 0 ? static_cast<double>(right) / questions : 0; }
   double tokens_per_second() const { return seconds > 0 ? double(tokens) / seconds : 0; }

@@ -19,6 +19,10 @@ struct BenchSetup {
 /// A table for people: a block a task, a line a contender, and what the columns mean.
 std::string to_table(const PolicyComparison& comparison, const BenchSetup& setup);
 
+/// Where the time of the engine's steps went, for people: for each contender over all tasks, a line
+/// a kind of step, with microseconds a step by phase.
+std::string to_phase_table(const PolicyComparison& comparison);
+
 /// The same as one JSON object, with every parameter and count.
 std::string to_json(const PolicyComparison& comparison, const BenchSetup& setup);
 

@@ -8,6 +8,19 @@ namespace {
 
 namespace json = boost::json;
 
+/// By kind of step: how many there were and the seconds of each phase.
+json::object steps_of(const StepTimes& times) {
+  json::object kinds;
+  for (std::size_t k = 0; k < kNumStepKinds; ++k) {
+    const PhaseTimes& kind = times.kinds[k];
+    json::object seconds;
+    for (std::size_t p = 0; p < kNumPhases; ++p)
+      seconds[to_string(Phase(p))] = static_cast<double>(kind.nanoseconds[p]) * 1e-9;
+    kinds[to_string(StepKind(k))] = {{"count", kind.steps}, {"seconds", std::move(seconds)}};
+  }
+  return kinds;
+}
+
 json::object to_object(const Measurement& m) {
   return {{"task", m.task},
           {"policy", m.contender},
@@ -24,7 +37,8 @@ json::object to_object(const Measurement& m) {
           {"tokens_per_forward_pass", m.tokens_per_pass()},
           {"refreshes", m.cost.refreshes},
           {"layers_refreshed", m.cost.layers_refreshed},
-          {"rows_computed", m.cost.rows_computed}};
+          {"rows_computed", m.cost.rows_computed},
+          {"steps", steps_of(m.times)}};
 }
 
 }  // namespace

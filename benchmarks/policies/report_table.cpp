@@ -71,6 +71,13 @@ std::string block(std::span<const Measurement> measurements) {
   return table.text();
 }
 
+constexpr const char* kPhaseLegend =
+    "full: a forward pass over all rows. partial: a reuse pass and a refresh of some layers. "
+    "reuse:\n"
+    "a reuse pass alone. own: all that is neither forward pass nor collective (plan, decide, "
+    "sample,\n"
+    "finish), as a share of the step.\n";
+
 constexpr const char* kLegend =
     "tokens: those returned, up to and including the stop, as usage.completion_tokens counts "
     "them;\n"
@@ -98,6 +105,33 @@ std::string to_table(const PolicyComparison& comparison, const BenchSetup& setup
     out << '\n' << skipped.task << ": skipped, " << skipped.reason << '\n';
   if (num_tasks > 0) out << '\n' << kLegend;
   return std::move(out).str();
+}
+
+std::string to_phase_table(const PolicyComparison& comparison) {
+  TextTable table;
+  std::vector<std::string> head = {"policy", "step", "count"};
+  for (std::size_t p = 0; p < kNumPhases; ++p) head.push_back(to_string(Phase(p)));
+  head.insert(head.end(), {"in all", "own"});
+  table.add(std::move(head));
+  for (const Measurement& m : totals(comparison)) {
+    for (std::size_t k = 0; k < kNumStepKinds; ++k) {
+      const PhaseTimes& times = m.times.kinds[k];
+      if (times.steps == 0) continue;
+      const auto each = [&](std::int64_t nanoseconds) {
+        return fixed(static_cast<double>(nanoseconds) * 1e-3 / static_cast<double>(times.steps), 1);
+      };
+      std::vector<std::string> row = {
+          m.contender, to_string(StepKind(k)), std::to_string(times.steps)};
+      for (const std::int64_t nanoseconds : times.nanoseconds) row.push_back(each(nanoseconds));
+      const std::int64_t own = times.of(Phase::kPlan) + times.of(Phase::kDecide) +
+                               times.of(Phase::kSample) + times.of(Phase::kFinish);
+      row.push_back(each(times.total()));
+      row.push_back(fixed(100 * static_cast<double>(own) / static_cast<double>(times.total()), 1) +
+                    " %");
+      table.add(std::move(row));
+    }
+  }
+  return "\nmicroseconds a step, all tasks\n" + table.text() + '\n' + kPhaseLegend;
 }
 
 }  // namespace rubato

@@ -161,6 +161,11 @@ void Coordinator::count(Generation& generation, const SequenceOutcome& outcome) 
   stats.layers_refreshed += limits_.num_layers - *outcome.boundary;
 }
 
+void Coordinator::publish(const StepTimes& times) {
+  const std::lock_guard lock(mutex_);
+  status_.times = times;
+}
+
 void Coordinator::fail(const Error& error) {
   take_submissions();
   for (auto& [id, generation] : generations_) {

@@ -61,6 +61,10 @@ class Coordinator final : public GenerationClient {
   /// delivers the news.
   void finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes);
 
+  /// Takes the times of all steps so far, before a step's news go out: who has had a generation's
+  /// last news finds all its steps in `status`, the last one without its `finish`.
+  void publish(const StepTimes& times);
+
   /// Ends every generation with `error`: the engine cannot go on.
   void fail(const Error& error);
 

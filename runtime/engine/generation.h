@@ -9,6 +9,7 @@
 #include "cache/types.h"
 #include "runtime/base/error.h"
 #include "runtime/engine/decoding_request.h"
+#include "runtime/engine/step_times.h"
 
 namespace rubato {
 
@@ -71,7 +72,7 @@ class GenerationHandle {
   std::shared_ptr<std::atomic<bool>> cancelled_;
 };
 
-/// A snapshot of the engine's load.
+/// A snapshot of the engine's load and work.
 struct EngineStatus {
   bool ready = false;
   int running = 0;  ///< sequences with a slot
@@ -79,6 +80,7 @@ struct EngineStatus {
   std::int64_t cache_tokens_total = 0;
   std::int64_t cache_tokens_used = 0;
   std::int64_t outstanding_tokens = 0;  ///< canvas positions of all generations not yet ended
+  StepTimes times = {};                 ///< of all steps since the start
 
   bool operator==(const EngineStatus&) const = default;
 };

@@ -1,5 +1,7 @@
 #include "runtime/engine/step_loop.h"
 
+#include <algorithm>
+
 #include "cache/drift.h"
 #include "cache/tracking.h"
 #include "parallel/deadline.h"
@@ -10,6 +12,14 @@ namespace {
 
 Error unexpected(std::uint8_t kind) {
   return {Code::kInternal, concat("a control message of kind ", int{kind}, " came out of turn")};
+}
+
+StepKind kind_of(std::span<const int> boundaries, int num_layers) {
+  const auto all = [&](int value) {
+    return std::ranges::all_of(boundaries, [value](int boundary) { return boundary == value; });
+  };
+  if (all(num_layers)) return StepKind::kReuse;
+  return all(0) ? StepKind::kFull : StepKind::kPartial;
 }
 
 }  // namespace
@@ -40,7 +50,11 @@ Status StepLoop::run_step() {
     control_.meet(step_);
     return {};
   }
-  std::vector<std::vector<double>> similarity = model_.reuse_pass(sequences);
+  timer_.lap(Phase::kPlan);
+  model_.reuse_pass(sequences);
+  timer_.lap(Phase::kReuse);
+  std::vector<std::vector<double>> similarity = model_.reduce(sequences);
+  timer_.lap(Phase::kReduce);
   std::vector<std::optional<int>> decided;
   std::vector<int> boundaries;
   if (coordinator_ != nullptr) {
@@ -54,16 +68,26 @@ Status StepLoop::run_step() {
     }
   }
   if (Status status = broadcast_decision(boundaries); !status) return status;
+  timer_.lap(Phase::kDecide);
   model_.refresh(sequences, boundaries);
+  timer_.lap(Phase::kRefresh);
+  model_.compute_logits(sequences);
+  timer_.lap(Phase::kHead);
   const auto candidates = model_.candidates(sequences, tokens_.mask);
-  if (coordinator_ != nullptr)
+  timer_.lap(Phase::kSample);
+  timer_.count(kind_of(boundaries, model_.shape().num_layers));
+  if (coordinator_ != nullptr) {
+    coordinator_->publish(timer_.times());
     finish_step(sequences, decided, boundaries, std::move(similarity), candidates);
+  }
+  timer_.lap(Phase::kFinish);
   return {};
 }
 
 Result<bool> StepLoop::exchange_plan() {
   if (coordinator_ != nullptr) {
     const bool more = coordinator_->wait_for_work(kHeartbeat);
+    timer_.begin();
     Frame frame;
     frame.step = step_;
     frame.kind = static_cast<std::uint8_t>(more ? MessageKind::kStepPlan : MessageKind::kExit);
@@ -73,6 +97,7 @@ Result<bool> StepLoop::exchange_plan() {
   }
   Result<Frame> frame = control_.receive(step_, /*while_idle=*/true);
   if (!frame) return frame.error();
+  timer_.begin();
   if (frame->kind == static_cast<std::uint8_t>(MessageKind::kExit)) return false;
   if (frame->kind != static_cast<std::uint8_t>(MessageKind::kStepPlan))
     return unexpected(frame->kind);

@@ -21,6 +21,9 @@ class StepLoop {
   /// coordinator disagree; the process must end then, and the job with it.
   Status run();
 
+  /// Where this rank's time went. On rank 0 the coordinator has it for other threads.
+  const StepTimes& times() const { return timer_.times(); }
+
  private:
   Result<bool> exchange_plan();
   Status run_step();
@@ -40,6 +43,7 @@ class StepLoop {
   const ControlTokens tokens_;
   Coordinator* const coordinator_;
   Batch batch_;
+  StepTimer timer_;
   std::uint64_t step_ = 0;
 };
 

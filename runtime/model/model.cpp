@@ -44,7 +44,7 @@ Model::Model(const ModelShape& shape,
   }
 }
 
-std::vector<std::vector<double>> Model::reuse_pass(std::span<const StepSequence> sequences) {
+void Model::reuse_pass(std::span<const StepSequence> sequences) {
   sums_.reset(sequences, shape_.num_layers);
   RowPass pass;
   window_rows_.assign(1, 0);
@@ -55,12 +55,16 @@ std::vector<std::vector<double>> Model::reuse_pass(std::span<const StepSequence>
                            static_cast<int>(sequences[i].query.eligible.size()));
   }
   window_hidden_.floats(num_eligible(sequences) * shape_.d_model);
-  std::vector<std::vector<double>> similarity(sequences.size());
-  if (pass.sequences.empty()) return similarity;
-
+  if (pass.sequences.empty()) return;
   embed(pass, 0);
   for (int b = 0; b < shape_.num_layers; ++b) layer(b, pass);
   keep_eligible_rows(pass);
+}
+
+std::vector<std::vector<double>> Model::reduce(std::span<const StepSequence> sequences) {
+  std::vector<std::vector<double>> similarity(sequences.size());
+  const bool any = std::ranges::any_of(sequences, &StepSequence::runs_reuse_pass);
+  if (!any) return similarity;
   if (!sums_.empty()) {
     at::Tensor sums = sums_.tensor();
     communicator_.all_reduce_sum(sums);
@@ -435,8 +439,7 @@ void Model::reduce_refreshed_mass(std::span<const StepSequence> sequences,
   });
 }
 
-std::vector<std::vector<Candidate>> Model::candidates(std::span<const StepSequence> sequences,
-                                                      TokenId mask_id) {
+void Model::compute_logits(std::span<const StepSequence> sequences) {
   const std::int64_t rows = num_eligible(sequences);
   float* normed = normed_.floats(rows * shape_.d_model);
   kernels().rms_norm(window_hidden_.floats(0),
@@ -450,7 +453,11 @@ std::vector<std::vector<Candidate>> Model::candidates(std::span<const StepSequen
   weights_.head.apply(normed, rows, logits);
   if (shape_.storage == Storage::kBFloat16)
     kernels().round(logits, rows * shape_.local_vocabulary());
-  return vocabulary_.candidates(sequences, logits, mask_id);
+}
+
+std::vector<std::vector<Candidate>> Model::candidates(std::span<const StepSequence> sequences,
+                                                      TokenId mask_id) {
+  return vocabulary_.candidates(sequences, logits_.floats(0), mask_id);
 }
 
 }  // namespace rubato

@@ -15,8 +15,9 @@
 
 namespace rubato {
 
-/// One rank's LLaDA network over its caches. A step is `reuse_pass`, the coordinator's decision,
-/// `refresh`, then `candidates`. All ranks of the group make the same calls. Engine thread only.
+/// One rank's LLaDA network over its caches. A step is `reuse_pass`, `reduce`, the coordinator's
+/// decision, `refresh`, `compute_logits`, `candidates`. All ranks of the group make the same calls.
+/// Engine thread only.
 class Model {
  public:
   Model(const ModelShape& shape,
@@ -26,17 +27,21 @@ class Model {
 
   const ModelShape& shape() const { return shape_; }
 
-  /// Phase A: the reuse pass of every sequence that has one, through all layers; then the step's
-  /// one reduction. Returns each sequence's similarity by layer, empty where no test ran: the same
-  /// on every rank.
-  std::vector<std::vector<double>> reuse_pass(std::span<const StepSequence> sequences);
+  /// Phase A: the reuse pass of every sequence that has one, through all layers.
+  void reuse_pass(std::span<const StepSequence> sequences);
+
+  /// The step's one reduction over ranks. Returns each sequence's similarity by layer, empty where
+  /// no test ran: the same on every rank.
+  std::vector<std::vector<double>> reduce(std::span<const StepSequence> sequences);
 
   /// Phase B: recomputes all rows of every sequence in the layers from its boundary up; the number
   /// of layers: none.
   void refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries);
 
-  /// What the model says of every eligible position, by sequence; of the last pass over each. The
-  /// same on every rank.
+  /// This rank's logits of every eligible position, of the last pass over each.
+  void compute_logits(std::span<const StepSequence> sequences);
+
+  /// What the logits say of every eligible position, by sequence. The same on every rank.
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
                                                  TokenId mask_id);
 

@@ -144,6 +144,7 @@ void put(ByteWriter& writer, const StatusMessage& message) {
   writer.put(status.cache_tokens_total);
   writer.put(status.cache_tokens_used);
   writer.put(status.outstanding_tokens);
+  writer.put(status.times);
   writer.put<std::uint8_t>(message.ended);
 }
 
@@ -155,6 +156,7 @@ void get(ByteReader& reader, StatusMessage& message) {
   status.cache_tokens_total = reader.get<std::int64_t>();
   status.cache_tokens_used = reader.get<std::int64_t>();
   status.outstanding_tokens = reader.get<std::int64_t>();
+  status.times = reader.get<StepTimes>();
   message.ended = reader.get<std::uint8_t>() != 0;
 }
 

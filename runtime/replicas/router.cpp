@@ -44,6 +44,7 @@ EngineStatus Router::status() const {
     total.cache_tokens_total += status.cache_tokens_total;
     total.cache_tokens_used += status.cache_tokens_used;
     total.outstanding_tokens += status.outstanding_tokens;
+    total.times += status.times;
   }
   return total;
 }

@@ -30,13 +30,13 @@ def bench(*arguments, ranks=0):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     file = tmp_path_factory.mktemp("bench") / "report.json"
-    result = bench(*SHORT, "--json", file)
+    result = bench(*SHORT, "--phases", "--json", file)
     assert result.returncode == 0, result.stderr
     return result, json.loads(file.read_text())
 
 
 def test_the_table_has_every_task_and_policy(alone):
-    lines = alone[0].stdout.splitlines()
+    lines = alone[0].stdout.split("microseconds a step")[0].splitlines()
     assert {"word_problem", "code", "all tasks"} <= set(lines)
     assert sum(line.startswith("elastic:window=8 ") for line in lines) == 3
 
@@ -53,10 +53,15 @@ def test_the_report_has_consistent_counts(alone):
         assert result["tokens"] <= result["tokens_committed"]
         assert result["refreshes"] <= result["forward_passes"]
         assert result["seconds"] > 0
+        assert sum(kind["count"] for kind in result["steps"].values()) == result["forward_passes"]
     none = report["results"][0]
     assert none["refreshes"] == none["forward_passes"]
     assert report["results"][1]["diffusion"]["window"] == 8
     assert report["skipped"] == []
+
+
+def test_phases_are_shown_when_asked_for(alone):
+    assert "microseconds a step" in alone[0].stdout
 
 
 def test_progress_is_told_off_a_terminal(alone):

@@ -64,6 +64,21 @@ TEST(PolicyTable, OfNothingSaysWhatWasSkipped) {
   EXPECT_THAT(to_table(nothing, kSetup), HasSubstr("code: skipped"));
 }
 
+TEST(PhaseTable, HasALineForEachKindOfStepThatWasMade) {
+  PolicyComparison c = comparison();
+  for (Measurement& m : c.measurements) {
+    m.times.kinds[0] = {.steps = 2, .nanoseconds = {1000, 80'000, 4000, 2000, 0, 8000, 4000, 1000}};
+  }
+  const std::string table = to_phase_table(c);
+  EXPECT_THAT(
+      table,
+      HasSubstr("policy   step   count  plan  reuse  reduce  decide  refresh  head  sample  "
+                "finish  in all    own\n"
+                "none     reuse      4   0.5   40.0     2.0     1.0      0.0   4.0     2.0  "
+                "   0.5    50.0  8.0 %\n"));
+  EXPECT_EQ(table.find("partial  "), std::string::npos);
+}
+
 TEST(PolicyJson, HasTheCountsAndTheEffectiveParameters) {
   const auto report = boost::json::parse(to_json(comparison(), kSetup)).as_object();
   EXPECT_EQ(report.at("ranks").as_int64(), 2);
@@ -77,6 +92,8 @@ TEST(PolicyJson, HasTheCountsAndTheEffectiveParameters) {
   EXPECT_EQ(elastic.at("tokens_per_forward_pass").as_double(), 5);
   EXPECT_EQ(elastic.at("refreshes").as_int64(), 20);
   EXPECT_EQ(elastic.at("rows_computed").as_int64(), 4000);
+  EXPECT_EQ(elastic.at("steps").at("full").at("count").as_int64(), 0);
+  EXPECT_TRUE(elastic.at("steps").at("reuse").at("seconds").as_object().contains("plan"));
   EXPECT_EQ(report.at("all_tasks").as_array()[1].at("tokens").as_int64(), 800);
   EXPECT_EQ(report.at("skipped").as_array()[0].at("task"), "code");
 }

@@ -38,13 +38,15 @@ UpdateMessage some_refusal() {
 }
 
 StatusMessage some_status() {
-  return {{.ready = true,
-           .running = 3,
-           .waiting = 4,
-           .cache_tokens_total = 1000,
-           .cache_tokens_used = 700,
-           .outstanding_tokens = 900},
-          true};
+  return {
+      {.ready = true,
+       .running = 3,
+       .waiting = 4,
+       .cache_tokens_total = 1000,
+       .cache_tokens_used = 700,
+       .outstanding_tokens = 900,
+       .times = {{{{.steps = 7, .nanoseconds = {1, 2, 3}}, {}, {.steps = 1, .nanoseconds = {}}}}}},
+      true};
 }
 
 std::vector<LinkMessage> one_of_each() {

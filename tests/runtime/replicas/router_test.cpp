@@ -75,6 +75,8 @@ TEST_F(RouterTest, AddsUpTheLoadAndIsReadyWhenAllAre) {
   EXPECT_EQ(router_.status().waiting, 6);
   EXPECT_EQ(router_.status().cache_tokens_total, 300);
   EXPECT_EQ(router_.status().cache_tokens_used, 30);
+  first_.now.times.kinds[0].steps = third_.now.times.kinds[0].steps = 5;
+  EXPECT_EQ(router_.status().times.kinds[0].steps, 10);
   EXPECT_EQ(router_.replicas().size(), 3U);
   second_.now.ready = false;
   EXPECT_FALSE(router_.status().ready);
