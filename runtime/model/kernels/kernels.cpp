@@ -9,12 +9,8 @@ extern const Kernels kKernels_avx512;
 #endif
 
 std::int64_t attention_scratch_size(int canvas_length, int head_dim) {
-  constexpr std::int64_t kMostTileRows = 12;
-  const auto padded = [](std::int64_t count) {
-    return (count + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
-  };
-  return padded(canvas_length) * head_dim + padded(head_dim) * canvas_length +
-         kMostTileRows * (padded(canvas_length) + head_dim);
+  return std::int64_t{2} * canvas_length * head_dim +        // keys, values
+         std::int64_t{32} * (canvas_length + 2 * head_dim);  // weights; queries, outputs
 }
 
 std::vector<const Kernels*> available_kernels() {

@@ -11,6 +11,14 @@ namespace {
 
 constexpr int kMostTreeLevels = 8;
 
+/// `rows` <= kTileRows rows of x times a panel: two vectors of columns at a time.
+template <class W>
+void multiply_panel(
+    int rows, const float* x, std::int64_t ldx, const W* panel, std::int64_t k, float* tile) {
+  for (std::int64_t column = 0; column < kPanelWidth; column += 2 * kLanes)
+    multiply_rows<2, kPanelWidth>(rows, x, ldx, kOne, panel + column, k, tile + column);
+}
+
 /// One tile of y: the groups' partial sums, combined in a balanced binary tree by a binary counter.
 template <class W>
 void gemm_tile(int rows,
@@ -19,17 +27,13 @@ void gemm_tile(int rows,
                const W* panel,
                const PackedWeights& w,
                float* tile) {
-  if (w.groups == 1) return multiply_rows(rows, x, ldx, panel, w.k, tile);
+  if (w.groups == 1) return multiply_panel(rows, x, ldx, panel, w.k, tile);
   const std::int64_t group_size = w.k / w.groups;
   const int size = rows * static_cast<int>(kPanelWidth);
   float levels[kMostTreeLevels][kTileRows * kPanelWidth];
   for (int group = 0; group < w.groups; ++group) {
-    multiply_rows(rows,
-                  x + group * group_size,
-                  ldx,
-                  panel + group * group_size * kPanelWidth,
-                  group_size,
-                  tile);
+    const std::int64_t begin = group * group_size;
+    multiply_panel(rows, x + begin, ldx, panel + begin * kPanelWidth, group_size, tile);
     int level = 0;
     for (int carry = group; carry & 1; carry >>= 1, ++level) {
       for (int i = 0; i < size; ++i) tile[i] = levels[level][i] + tile[i];
@@ -170,7 +174,14 @@ void add(float* x, const float* delta, std::int64_t count, Storage rounding) {
 /// The sum is kept in doubles: of a row that is nearly sure the terms are 1 and a rest that decides
 /// between it and other such rows, and that 1 + rest in a float would lose.
 GroupStatistics group_statistics(const float* logits, std::int64_t count) {
-  GroupStatistics statistics{*std::max_element(logits, logits + count), 0};
+  Vec most = splat(-std::numeric_limits<float>::infinity());
+  std::int64_t whole = 0;
+  for (; whole + kLanes <= count; whole += kLanes) {
+    const Vec z = load(logits + whole);
+    most = select(z > most, z, most);
+  }
+  GroupStatistics statistics{max(most), 0};
+  for (std::int64_t i = whole; i < count; ++i) statistics.max = std::max(statistics.max, logits[i]);
   DoubleVec total = {};
   for (std::int64_t i = 0; i < count; i += kLanes) {
     float lanes[kLanes];
@@ -199,21 +210,6 @@ inline Vec tree_fold(int n, Value value) {
     if (n >> level & 1) total = levels[level] + total;
   }
   return total;
-}
-
-/// `count` <= kLanes floats, the rest of the lanes 0.
-inline Vec load_some(const float* from, std::int64_t count) {
-  if (count >= kLanes) return load(from);
-  float lanes[kLanes] = {};
-  std::memcpy(lanes, from, count * sizeof(float));
-  return load(lanes);
-}
-
-inline void store_some(float* to, Vec v, std::int64_t count) {
-  if (count >= kLanes) return store(to, v);
-  float lanes[kLanes];
-  store(lanes, v);
-  std::memcpy(to, lanes, count * sizeof(float));
 }
 
 void drift_sums(const float* p_old,

@@ -6,25 +6,33 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "runtime/model/kernels/kernels.h"
 
 namespace rubato {
 namespace {
 
+// A vector is one register: wider ones are spilled at every step.
+#if defined(__AVX512F__)
 constexpr int kLanes = 16;
+constexpr int kTileRows = 12;  ///< rows of a product that are computed at once
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+constexpr int kTileRows = 6;
+#else
+constexpr int kLanes = 4;
+constexpr int kTileRows = 6;
+#endif
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
 typedef std::int32_t IntVec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef std::uint32_t BitsVec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
 
-/// All lanes `value`. Written out, and not as Vec{} + value: that is an addition for the compiler
-/// (-0 + 0 is +0), and then a shuffle on a port that the multiply-adds need; this is a broadcasting
-/// load.
+/// All lanes `value`. (An addition to zeros would turn -0 into +0, and be one.)
 inline Vec splat(float value) {
-  const float v = value;
-  return Vec{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v};
+  return value - Vec{};
 }
 
 inline Vec load(const float* from) {
@@ -37,7 +45,7 @@ inline void store(float* to, Vec v) {
   std::memcpy(to, &v, sizeof v);
 }
 
-/// 16 bfloat16 values widened.
+/// kLanes bfloat16 values widened.
 inline Vec load(const std::uint16_t* from) {
   HalfVec half;
   std::memcpy(&half, from, sizeof half);
@@ -131,55 +139,102 @@ inline float max(Vec v) {
   return most;
 }
 
-/// acc[MR][32] = a[MR, k] times panel[k][32], each element one chain of multiply-adds from 0.
-template <int MR, class W>
-inline void multiply_tile(
-    const float* a, std::int64_t lda, const W* panel, std::int64_t k, float* acc) {
-  Vec left[MR] = {}, right[MR] = {};
+/// `count` floats, the rest of the lanes 0; all lanes where count >= kLanes.
+inline Vec load_some(const float* from, std::int64_t count) {
+  if (count >= kLanes) return load(from);
+  float lanes[kLanes] = {};
+  std::memcpy(lanes, from, count * sizeof(float));
+  return load(lanes);
+}
+
+inline void store_some(float* to, Vec v, std::int64_t count) {
+  if (count >= kLanes) return store(to, v);
+  float lanes[kLanes];
+  store(lanes, v);
+  std::memcpy(to, lanes, count * sizeof(float));
+}
+
+/// Exchanges the lanes l + D of rows[i] with the lanes l of rows[i + D], where D is a bit of
+/// neither l nor i.
+template <int D>
+inline void transpose_step(Vec* rows) {
+  IntVec low = {}, high = {};
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = l & D ? l - D + kLanes : l;
+    high[l] = l & D ? l + kLanes : l + D;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & D) continue;
+    const Vec a = rows[i], b = rows[i + D];
+    rows[i] = __builtin_shuffle(a, b, low);
+    rows[i + D] = __builtin_shuffle(a, b, high);
+  }
+}
+
+/// rows[i] lane l := rows[l] lane i, of kLanes rows.
+inline void transpose(Vec* rows) {
+  if constexpr (kLanes > 8) transpose_step<8>(rows);
+  if constexpr (kLanes > 4) transpose_step<4>(rows);
+  transpose_step<2>(rows);
+  transpose_step<1>(rows);
+}
+
+/// A stride of 1 that the compiler knows.
+constexpr std::integral_constant<std::int64_t, 1> kOne{};
+
+/// acc[MR][V vectors] = a[MR, k] times panel[k][V vectors], each element one chain of multiply-adds
+/// from 0, in order of k. Element (m, i) of `a` lies at m * row_stride + i * column_stride; rows of
+/// the panel and of acc lie `Width` apart.
+template <int MR, int V, int Width, class Rows, class Columns, class W>
+inline void multiply_tile(const float* a,
+                          Rows row_stride,
+                          Columns column_stride,
+                          const W* panel,
+                          std::int64_t k,
+                          float* acc) {
+  Vec sums[MR][V] = {};
   for (std::int64_t i = 0; i < k; ++i) {
-    const Vec b0 = load(panel + i * kPanelWidth), b1 = load(panel + i * kPanelWidth + kLanes);
+    Vec b[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) b[v] = load(panel + i * Width + v * kLanes);
 #pragma GCC unroll 16
     for (int m = 0; m < MR; ++m) {
-      const Vec x = splat(a[m * lda + i]);
-      left[m] += x * b0;
-      right[m] += x * b1;
+      const Vec x = splat(a[m * row_stride + i * column_stride]);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sums[m][v] += x * b[v];
     }
   }
 #pragma GCC unroll 16
   for (int m = 0; m < MR; ++m) {
-    store(acc + m * kPanelWidth, left[m]);
-    store(acc + m * kPanelWidth + kLanes, right[m]);
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(acc + m * Width + v * kLanes, sums[m][v]);
   }
 }
 
-#if defined(__AVX512F__)
-constexpr int kTileRows = 12;
-#else
-constexpr int kTileRows = 3;
-#endif
-
 /// `rows` <= kTileRows rows of `multiply_tile`.
-template <class W>
-inline void multiply_rows(
-    int rows, const float* a, std::int64_t lda, const W* panel, std::int64_t k, float* acc) {
+template <int V, int Width, class Rows, class Columns, class W>
+inline void multiply_rows(int rows,
+                          const float* a,
+                          Rows row_stride,
+                          Columns column_stride,
+                          const W* panel,
+                          std::int64_t k,
+                          float* acc) {
   int done = 0;
-#if defined(__AVX512F__)
-  if (rows == 12) return multiply_tile<12>(a, lda, panel, k, acc);
-  if (rows - done >= 8) {
-    multiply_tile<8>(a, lda, panel, k, acc);
-    done = 8;
+  const auto multiply = [&]<int MR>(std::integral_constant<int, MR>) {
+    multiply_tile<MR, V, Width>(
+        a + done * row_stride, row_stride, column_stride, panel, k, acc + done * Width);
+    done += MR;
+  };
+  if (rows == kTileRows) return multiply(std::integral_constant<int, kTileRows>());
+  if constexpr (kTileRows > 8) {
+    if (rows >= 8) multiply(std::integral_constant<int, 8>());
   }
-  if (rows - done >= 4) {
-    multiply_tile<4>(a + done * lda, lda, panel, k, acc + done * kPanelWidth);
-    done += 4;
-  }
-#endif
-  if (rows - done == 3)
-    return multiply_tile<3>(a + done * lda, lda, panel, k, acc + done * kPanelWidth);
-  if (rows - done == 2)
-    return multiply_tile<2>(a + done * lda, lda, panel, k, acc + done * kPanelWidth);
-  if (rows - done == 1)
-    return multiply_tile<1>(a + done * lda, lda, panel, k, acc + done * kPanelWidth);
+  if (rows - done >= 4) multiply(std::integral_constant<int, 4>());
+  if (rows - done == 3) return multiply(std::integral_constant<int, 3>());
+  if (rows - done == 2) return multiply(std::integral_constant<int, 2>());
+  if (rows - done == 1) return multiply(std::integral_constant<int, 1>());
 }
 
 }  // namespace
