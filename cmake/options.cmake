@@ -27,6 +27,9 @@ target_compile_options(rubato_options INTERFACE
 # Boost 1.81, Debian's libstdc++ and g++ 12 at -O2 and above report false positives of these two.
 target_compile_options(rubato_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
 
+# Nobody reads errno after a square root, and without it the compiler takes several at once.
+target_compile_options(rubato_options INTERFACE -fno-math-errno)
+
 if(RUBATO_SANITIZE)
   set(flags -fsanitize=${RUBATO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   if(NOT RUBATO_SANITIZE STREQUAL "thread")
