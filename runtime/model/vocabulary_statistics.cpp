@@ -19,6 +19,35 @@ bool is_truncated(const SamplingParams& sampling) {
   return sampling.temperature > 0 && (sampling.top_k > 0 || sampling.top_p < 1);
 }
 
+/// The ids of some logits by probability, ties to the lowest; sorted only as far as is asked for.
+class MostProbable {
+ public:
+  explicit MostProbable(std::span<const float> logits) : logits_(logits), order_(logits.size()) {
+    std::iota(order_.begin(), order_.end(), 0);
+  }
+
+  TokenId operator[](std::size_t place) {
+    while (place >= sorted_) sort_more();
+    return order_[place];
+  }
+
+ private:
+  void sort_more() {
+    const auto next = std::min(std::max<std::size_t>(32, 4 * sorted_), order_.size());
+    std::partial_sort(order_.begin() + sorted_,
+                      order_.begin() + next,
+                      order_.end(),
+                      [this](TokenId a, TokenId b) {
+                        return logits_[a] != logits_[b] ? logits_[a] > logits_[b] : a < b;
+                      });
+    sorted_ = next;
+  }
+
+  std::span<const float> logits_;
+  std::vector<TokenId> order_;
+  std::size_t sorted_ = 0;
+};
+
 /// Every rank's doubles, [tp, count].
 std::vector<double> gather(Communicator& communicator, std::span<const double> mine) {
   const auto count = static_cast<std::int64_t>(mine.size());
@@ -77,30 +106,65 @@ void VocabularyStatistics::describe(const StepSequence& sequence,
                                     const float* logits,
                                     TokenId mask_id,
                                     double* out) const {
-  const double temperature = sequence.sampling.temperature;
-  const bool noised = temperature > 0 && !is_truncated(sequence.sampling);
-  Scored pick{-INFINITY, 0, -1}, unmasked{-INFINITY, 0, -1};
-  for (int i = 0; i < shape_.local_vocabulary(); ++i) {
-    const TokenId id = shape_.first_vocabulary_id() + i;
-    const double z = logits[i];
-    const double score =
-        noised ? z / temperature + gumbel_noise(sequence.sampling.seed, sequence.step, position, id)
-               : z;
-    if (score > pick.score) pick = {score, z, static_cast<double>(id)};
-    if (z > unmasked.score && id != mask_id) unmasked = {z, z, static_cast<double>(id)};
-  }
-  for (const Scored& scored : {pick, unmasked}) {
-    *out++ = scored.score;
-    *out++ = scored.logit;
-    *out++ = scored.id;
-  }
   const std::int64_t group_size = shape_.local_vocabulary() / groups_;
+  float most = -INFINITY;
+  double* group_out = out + 2 * kScoredNumbers;
   for (int group = 0; group < groups_; ++group) {
     const GroupStatistics statistics =
         kernels().group_statistics(logits + group * group_size, group_size);
-    *out++ = statistics.max;
-    *out++ = statistics.sum;
+    *group_out++ = statistics.max;
+    *group_out++ = statistics.sum;
+    most = std::max(most, statistics.max);
   }
+  // (The last id, should there be no number among the logits.)
+  const auto index =
+      static_cast<int>(std::find(logits, logits + shape_.local_vocabulary() - 1, most) - logits);
+  const bool noised = sequence.sampling.temperature > 0 && !is_truncated(sequence.sampling);
+  const Scored pick = noised ? noised_pick(sequence, position, logits, index)
+                             : scored(logits, index, logits[index]);
+  const bool masked = shape_.first_vocabulary_id() + index == mask_id;
+  const Scored unmasked =
+      masked ? best_other_than(mask_id, logits) : scored(logits, index, logits[index]);
+  for (const Scored& one : {pick, unmasked}) {
+    *out++ = one.score;
+    *out++ = one.logit;
+    *out++ = one.id;
+  }
+}
+
+VocabularyStatistics::Scored VocabularyStatistics::scored(const float* logits,
+                                                          int index,
+                                                          double score) const {
+  return {score, logits[index], static_cast<double>(shape_.first_vocabulary_id() + index)};
+}
+
+VocabularyStatistics::Scored VocabularyStatistics::noised_pick(const StepSequence& sequence,
+                                                               Position position,
+                                                               const float* logits,
+                                                               int most_probable) const {
+  const SamplingParams& sampling = sequence.sampling;
+  const auto score_of = [&](int i) {
+    return logits[i] / sampling.temperature +
+           gumbel_noise(sampling.seed, sequence.step, position, shape_.first_vocabulary_id() + i);
+  };
+  Scored pick = scored(logits, most_probable, score_of(most_probable));
+  for (int i = 0; i < shape_.local_vocabulary(); ++i) {
+    // Noise takes long to make, and no noise could lift most ids over the best.
+    if (logits[i] / sampling.temperature + kMostGumbelNoise < pick.score) continue;
+    const Scored other = scored(logits, i, score_of(i));
+    if (other.score > pick.score || (other.score == pick.score && other.id < pick.id)) pick = other;
+  }
+  return pick;
+}
+
+VocabularyStatistics::Scored VocabularyStatistics::best_other_than(TokenId id,
+                                                                   const float* logits) const {
+  Scored best{-INFINITY, 0, -1};
+  for (int i = 0; i < shape_.local_vocabulary(); ++i) {
+    if (logits[i] > best.score && shape_.first_vocabulary_id() + i != id)
+      best = scored(logits, i, logits[i]);
+  }
+  return best;
 }
 
 VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
@@ -126,27 +190,17 @@ VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
   return merged;
 }
 
-std::vector<TokenId> VocabularyStatistics::local_order(const float* logits) const {
-  std::vector<TokenId> order(shape_.local_vocabulary());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, [logits](TokenId a, TokenId b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-  });
-  return order;
-}
-
 TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
                                                Position position,
                                                const float* logits,
                                                double& logit) {
   const SamplingParams& sampling = sequence.sampling;
-  const std::vector<TokenId> order = local_order(logits);
+  const std::span local(logits, static_cast<std::size_t>(shape_.local_vocabulary()));
   // The whole's log-sum-exp at this temperature, without which no rank knows how much its own ids
   // weigh.
-  const double local_most = logits[order[0]];
+  const double local_most = std::ranges::max(local);
   double local_sum = 0;
-  for (const TokenId i : order)
-    local_sum += std::exp((logits[i] - local_most) / sampling.temperature);
+  for (const float z : local) local_sum += std::exp((z - local_most) / sampling.temperature);
   const std::vector<double> parts = gather(communicator_, std::array{local_most, local_sum});
   double most = -INFINITY, total = 0;
   for (std::size_t r = 0; r < parts.size(); r += 2) most = std::max(most, parts[r]);
@@ -154,8 +208,9 @@ TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
     total += parts[r + 1] * std::exp((parts[r] - most) / sampling.temperature);
 
   // An id can be in the nucleus only while the more probable ids of its own rank leave room in it.
+  MostProbable order(local);
   const auto limit =
-      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, order.size()) : order.size();
+      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, local.size()) : local.size();
   std::size_t count = 0;
   for (double above = 0; count < limit && (sampling.top_k > 0 || above < sampling.top_p); ++count) {
     above += std::exp((logits[order[count]] - most) / sampling.temperature) / total;

@@ -46,8 +46,13 @@ class VocabularyStatistics {
                 const float* logits,
                 TokenId mask_id,
                 double* out) const;
+  Scored scored(const float* logits, int index, double score) const;
+  Scored noised_pick(const StepSequence& sequence,
+                     Position position,
+                     const float* logits,
+                     int most_probable) const;
+  Scored best_other_than(TokenId id, const float* logits) const;
   RowMerge merge(std::int64_t row, std::int64_t rows) const;
-  std::vector<TokenId> local_order(const float* logits) const;
   TokenId sample_truncated(const StepSequence& sequence,
                            Position position,
                            const float* logits,
