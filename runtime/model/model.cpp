@@ -3,12 +3,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
 
 #include "cache/drift.h"
-#include "runtime/base/check.h"
 
 namespace rubato {
 namespace {
@@ -27,26 +23,16 @@ Model::Model(const ModelShape& shape,
              Communicator& communicator)
     : shape_(shape),
       weights_(weights),
-      cache_(cache),
       communicator_(communicator),
-      vocabulary_(shape, communicator) {
-  const int half = shape.head_dim() / 2;
-  cos_.reserve(static_cast<std::size_t>(shape.max_positions) * half);
-  sin_.reserve(cos_.capacity());
-  for (int position = 0; position < shape.max_positions; ++position) {
-    for (int i = 0; i < half; ++i) {
-      const auto exponent = static_cast<float>(2 * i) / static_cast<float>(shape.head_dim());
-      const float inverse = 1.0f / std::pow(static_cast<float>(shape.rope_theta), exponent);
-      const float angle = static_cast<float>(position) * inverse;
-      cos_.push_back(std::cos(angle));
-      sin_.push_back(std::sin(angle));
-    }
-  }
-}
+      rotary_(shape),
+      attention_(shape, cache),
+      hidden_cache_(shape, cache, communicator),
+      vocabulary_(shape, communicator) {}
 
 void Model::reuse_pass(std::span<const StepSequence> sequences) {
   sums_.reset(sequences, shape_.num_layers);
-  RowPass pass;
+  RowPass& pass = pass_;
+  pass.clear();
   window_rows_.assign(1, 0);
   for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {
     if (sequences[i].runs_reuse_pass())
@@ -81,15 +67,20 @@ std::vector<std::vector<double>> Model::reduce(std::span<const StepSequence> seq
 
 void Model::refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries) {
   if (std::ranges::all_of(boundaries, [&](int b) { return b >= shape_.num_layers; })) return;
-  RowPass pass;
+  RowPass& pass = pass_;
+  pass.clear();
   for (int b = 0; b < shape_.num_layers; ++b) {
     const auto first_joined = pass.sequences.size();
     for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {
       if (boundaries[i] == b) pass.append_canvas(i, sequences[i], /*from_cache=*/b > 0);
     }
     if (b == 0 && !pass.sequences.empty()) embed(pass, 0);
-    for (auto j = first_joined; b > 0 && j < pass.sequences.size(); ++j)
-      gather_hidden(b, pass.sequences[j]);
+    for (auto j = first_joined; b > 0 && j < pass.sequences.size(); ++j) {
+      const PassSequence& part = pass.sequences[j];
+      hidden_.grow_keeping(part.end_row() * shape_.d_model);
+      hidden_cache_.gather(
+          b, *part.sequence, hidden_.floats(0) + std::int64_t{part.first_row} * shape_.d_model);
+    }
     if (pass.sequences.empty()) continue;
     layer(b, pass);
     for (PassSequence& part : pass.sequences) part.from_cache = false;
@@ -102,12 +93,13 @@ void Model::layer(int b, RowPass& pass) {
   // Those who join at this layer stand last; their projections are in the cache.
   std::int64_t projected = 0;
   for (const PassSequence& part : pass.sequences) projected += part.from_cache ? 0 : part.num_rows;
-  store_hidden(b, pass, projected);
+  hidden_cache_.store(b, pass, projected, hidden_.floats(0));
   project(b, pass, projected);
-  attend(b, pass);
+  float* attended = attended_.floats(pass.num_rows() * shape_.local_head_width());
+  attention_.run(b, pass, qkv_.floats(0), attended, sums_);
   const bool last = b + 1 == shape_.num_layers;
   if (last) drop_to_eligible(pass);
-  row_parallel(weights_.layers[b].attn_out, attention_.floats(0), pass.num_rows());
+  row_parallel(weights_.layers[b].attn_out, attended_.floats(0), pass.num_rows());
   mlp(b, pass.num_rows());
 }
 
@@ -132,8 +124,8 @@ void Model::project(int b, const RowPass& pass, std::int64_t rows) {
                  3 * width,
                  2 * shape_.local_heads(),
                  shape_.head_dim(),
-                 cos_.data(),
-                 sin_.data(),
+                 rotary_.cos.data(),
+                 rotary_.sin.data(),
                  shape_.storage);
 }
 
@@ -187,154 +179,30 @@ void Model::drop_to_eligible(RowPass& pass) {
   for (const PassSequence& part : pass.sequences)
     total += std::ssize(part.sequence->query.eligible);
   float* hidden = normed_.floats(total * d);
-  float* attention = compact_.floats(total * width);
-  std::vector<Position> kept;
-  kept.reserve(total);
+  float* attended = compact_.floats(total * width);
+  kept_.clear();
   for (PassSequence& part : pass.sequences) {
     const auto positions = pass.positions_of(part);
-    const auto first = static_cast<int>(kept.size());
+    const auto first = static_cast<int>(kept_.size());
     for (const Position position : part.sequence->query.eligible) {
-      const auto to = std::ssize(kept);
+      const auto to = std::ssize(kept_);
+      // A refresh has a row for each position, but attended from the eligible ones only, one after
+      // the other (Attention::attended_rows).
       const std::int64_t row =
-          part.first_row + (std::ranges::find(positions, position) - positions.begin());
-      // A refresh attended from the eligible positions only, one after the other (see
-      // `queries_of`).
-      const std::int64_t attended = part.reuse ? row : part.first_row + (to - first);
-      std::copy_n(hidden_.floats(0) + row * d, d, hidden + to * d);
-      std::copy_n(attention_.floats(0) + attended * width, width, attention + to * width);
-      kept.push_back(position);
+          part.reuse ? std::ranges::find(positions, position) - positions.begin() : position;
+      const std::int64_t attended_row = part.reuse ? row : to - first;
+      std::copy_n(hidden_.floats(0) + (part.first_row + row) * d, d, hidden + to * d);
+      std::copy_n(attended_.floats(0) + (part.first_row + attended_row) * width,
+                  width,
+                  attended + to * width);
+      kept_.push_back(position);
     }
     part.first_row = first;
-    part.num_rows = static_cast<int>(kept.size()) - first;
+    part.num_rows = static_cast<int>(kept_.size()) - first;
   }
   std::swap(hidden_, normed_);
-  std::swap(attention_, compact_);
-  pass.positions = std::move(kept);
-}
-
-std::span<const Position> Model::queries_of(int b,
-                                            const RowPass& pass,
-                                            const PassSequence& part) const {
-  // After the last layer only the eligible rows are read; a reuse pass still needs its tracked
-  // rows' attention there.
-  if (b + 1 == shape_.num_layers && !part.reuse) return part.sequence->query.eligible;
-  return pass.positions_of(part);
-}
-
-void Model::attend(int b, const RowPass& pass) {
-  const std::int64_t width = shape_.local_head_width();
-  const int heads = shape_.local_heads(), dim = shape_.head_dim();
-  attention_.floats(pass.num_rows() * width);
-  std::int64_t scratch_size = 0, sums_size = 0;
-  std::vector<std::int64_t> sums_begin;
-  for (const PassSequence& part : pass.sequences) {
-    const StepSequence& s = *part.sequence;
-    scratch_size = std::max(scratch_size, attention_scratch_size(s.canvas_length(), dim));
-    sums_begin.push_back(sums_size);
-    sums_size += heads * head_sums_size(part);
-  }
-  scratch_.floats(scratch_size * at::get_num_threads());
-  head_sums_.floats(sums_size);
-  const auto num_tasks = std::ssize(pass.sequences) * heads;
-  at::parallel_for(0, num_tasks, 1, [&](std::int64_t begin, std::int64_t end) {
-    float* scratch = scratch_.floats(0) + at::get_thread_num() * scratch_size;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto part = i / heads;
-      const auto head = static_cast<int>(i % heads);
-      kernels().attend(head_task(
-          b, pass, pass.sequences[part], head, head_sums_.floats(0) + sums_begin[part], scratch));
-    }
-  });
-  for (std::size_t part = 0; part < pass.sequences.size(); ++part) {
-    sum_heads(b, pass.sequences[part], head_sums_.floats(0) + sums_begin[part]);
-  }
-}
-
-std::int64_t Model::head_sums_size(const PassSequence& part) const {
-  const StepSequence& s = *part.sequence;
-  const std::int64_t rows =
-      (s.track ? 1 : 0) + (part.reuse && s.tests_drift() ? 2 * s.query.num_tracked : 0);
-  return rows * s.canvas_length();
-}
-
-HeadTask Model::head_task(
-    int b, const RowPass& pass, const PassSequence& part, int head, float* sums, float* scratch) {
-  const StepSequence& s = *part.sequence;
-  const std::int64_t width = shape_.local_head_width();
-  const std::int64_t column = std::int64_t{head} * shape_.head_dim();
-  const std::int64_t column_bytes = column * (shape_.storage == Storage::kFloat32 ? 4 : 2);
-  const auto head_of = [&](void* row) { return static_cast<std::byte*>(row) + column_bytes; };
-  const auto queries = queries_of(b, pass, part);
-  HeadTask task;
-  task.q_cache = head_of(cache_.q(b, s.slot_begin));
-  task.k_cache = head_of(cache_.k(b, s.slot_begin));
-  task.v_cache = head_of(cache_.v(b, s.slot_begin));
-  task.cache_stride = width;
-  task.storage = shape_.storage;
-  task.canvas_length = s.canvas_length();
-  task.head_dim = shape_.head_dim();
-  task.scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim()));
-  if (!part.from_cache) {
-    const float* qkv = qkv_.floats(0) + part.first_row * 3 * width + column;
-    task.q_new = qkv;
-    task.k_new = qkv + width;
-    task.v_new = qkv + 2 * width;
-    task.new_stride = 3 * width;
-    task.written = pass.positions_of(part).data();
-    task.num_written = part.num_rows;
-  }
-  task.queries = queries.data();
-  task.num_queries = static_cast<int>(queries.size());
-  task.out = attention_.floats(0) + part.first_row * width + column;
-  task.out_stride = width;
-  task.scratch = scratch;
-  const std::int64_t n = s.canvas_length();
-  if (s.track) {
-    task.window = s.query.eligible.data();
-    task.num_window = static_cast<int>(s.query.eligible.size());
-    task.mass = sums + head * n;
-  }
-  if (part.reuse && s.tests_drift()) {
-    const std::int64_t probabilities = s.query.num_tracked * n;
-    task.num_tracked = s.query.num_tracked;
-    task.p_old = sums + shape_.local_heads() * n + head * probabilities;
-    task.p_new = task.p_old + shape_.local_heads() * probabilities;
-  }
-  return task;
-}
-
-void Model::sum_heads(int b, const PassSequence& part, const float* sums) {
-  const StepSequence& s = *part.sequence;
-  if (!s.track) return;
-  const int heads = shape_.local_heads();
-  const std::int64_t n = s.canvas_length(), probabilities = s.query.num_tracked * n;
-  kernels().tree_sum(sums, heads, n, sums_.mass(part.index, b).data());
-  if (!part.reuse || !s.tests_drift()) return;
-  const float* p_old = sums + heads * n;
-  const float* p_new = p_old + heads * probabilities;
-  const std::span<float> drift = sums_.drift(part.index, b);
-  switch (s.drift) {
-    case DriftMeasure::kHeads:
-      kernels().drift_sums(p_old,
-                           p_new,
-                           heads,
-                           probabilities,
-                           drift.data(),
-                           drift.data() + probabilities,
-                           drift.data() + 2 * probabilities);
-      return;
-    case DriftMeasure::kRows:
-      std::vector<float> cosines;  // by head, summed over the tracked rows
-      for (int head = 0; head < heads; ++head) {
-        const std::int64_t begin = head * probabilities;
-        cosines.push_back(static_cast<float>(
-            sum_of_row_cosines({p_old + begin, static_cast<std::size_t>(probabilities)},
-                               {p_new + begin, static_cast<std::size_t>(probabilities)},
-                               s.query.num_tracked)));
-      }
-      kernels().tree_sum(cosines.data(), heads, 1, drift.data());
-      return;
-  }
+  std::swap(attended_, compact_);
+  std::swap(pass.positions, kept_);
 }
 
 void Model::embed(const RowPass& pass, std::int64_t first_row) {
@@ -353,64 +221,6 @@ void Model::embed(const RowPass& pass, std::int64_t first_row) {
     }
   }
   communicator_.all_reduce_sum(hidden);  // exact: all ranks but one add 0
-}
-
-namespace {
-
-void narrow_row(const float* from, std::int64_t count, Storage storage, void* to) {
-  if (storage == Storage::kFloat32) {
-    std::memcpy(to, from, count * sizeof(float));
-    return;
-  }
-  auto* halves = static_cast<std::uint16_t*>(to);
-  for (std::int64_t i = 0; i < count; ++i)
-    halves[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(from[i]) >> 16);
-}
-
-void widen_row(const void* from, std::int64_t count, Storage storage, float* to) {
-  if (storage == Storage::kFloat32) {
-    std::memcpy(to, from, count * sizeof(float));
-    return;
-  }
-  const auto* halves = static_cast<const std::uint16_t*>(from);
-  for (std::int64_t i = 0; i < count; ++i)
-    to[i] = std::bit_cast<float>(std::uint32_t{halves[i]} << 16);
-}
-
-}  // namespace
-
-void Model::store_hidden(int b, const RowPass& pass, std::int64_t rows) {
-  const std::int64_t d = shape_.d_model, width = shape_.local_hidden_width();
-  for (const PassSequence& part : pass.sequences) {
-    for (int i = 0; i < part.num_rows && part.first_row + i < rows; ++i) {
-      const std::int64_t row = part.first_row + i;
-      const float* from = hidden_.floats(0) + row * d + shape_.tp_rank * width;
-      narrow_row(from,
-                 width,
-                 shape_.storage,
-                 cache_.x(b, part.sequence->slot_begin + pass.positions[row]));
-    }
-  }
-}
-
-void Model::gather_hidden(int b, const PassSequence& part) {
-  const std::int64_t d = shape_.d_model, width = shape_.local_hidden_width(), rows = part.num_rows;
-  at::Tensor mine = normed_.tensor(rows * width), all = gathered_.tensor(rows * d);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    widen_row(cache_.x(b, part.sequence->slot_begin + row),
-              width,
-              shape_.storage,
-              mine.data_ptr<float>() + row * width);
-  }
-  communicator_.all_gather(mine, all);
-  hidden_.grow_keeping((part.first_row + rows) * d);
-  float* out = hidden_.floats(0) + part.first_row * d;
-  for (int rank = 0; rank < shape_.tp_size; ++rank) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      std::copy_n(
-          all.data_ptr<float>() + (rank * rows + row) * width, width, out + row * d + rank * width);
-    }
-  }
 }
 
 void Model::reduce_refreshed_mass(std::span<const StepSequence> sequences,

@@ -6,8 +6,11 @@
 #include "cache/store/cache_store.h"
 #include "parallel/communicator.h"
 #include "runtime/decoding/commit_rule.h"
+#include "runtime/model/attention.h"
 #include "runtime/model/attention_sums.h"
 #include "runtime/model/buffer.h"
+#include "runtime/model/hidden_cache.h"
+#include "runtime/model/rotary.h"
 #include "runtime/model/row_pass.h"
 #include "runtime/model/step_sequence.h"
 #include "runtime/model/vocabulary_statistics.h"
@@ -52,25 +55,10 @@ class Model {
  private:
   void layer(int layer, RowPass& pass);
   void project(int layer, const RowPass& pass, std::int64_t rows);
-  void attend(int layer, const RowPass& pass);
-  HeadTask head_task(int layer,
-                     const RowPass& pass,
-                     const PassSequence& part,
-                     int head,
-                     float* sums,
-                     float* scratch);
-  std::span<const Position> queries_of(int layer,
-                                       const RowPass& pass,
-                                       const PassSequence& part) const;
-  std::int64_t head_sums_size(
-      const PassSequence& part) const;  ///< floats a head, for mass and probabilities
-  void sum_heads(int layer, const PassSequence& part, const float* sums);
   void mlp(int layer, std::int64_t rows);
   void row_parallel(const Linear& linear, const float* x, std::int64_t rows);
 
   void embed(const RowPass& pass, std::int64_t first_row);
-  void store_hidden(int layer, const RowPass& pass, std::int64_t rows);
-  void gather_hidden(int layer, const PassSequence& part);
   void keep_eligible_rows(const RowPass& pass);
   void drop_to_eligible(RowPass& pass);
   void reduce_refreshed_mass(std::span<const StepSequence> sequences,
@@ -78,24 +66,23 @@ class Model {
 
   const ModelShape shape_;
   const ModelWeights& weights_;
-  CacheStore& cache_;
   Communicator& communicator_;
-  std::vector<float> cos_, sin_;  // [max_positions, head_dim / 2]
-
+  const RotaryTable rotary_;
+  Attention attention_;
+  HiddenCache hidden_cache_;
   VocabularyStatistics vocabulary_;
   AttentionSums sums_;
+  RowPass pass_;                  // under way
+  std::vector<Position> kept_;    // the rows that the last layer leaves of it
   std::vector<int> window_rows_;  // by sequence: its first row in window_hidden_
   Buffer hidden_;                 // [rows, d_model]: the residual stream
   Buffer normed_;                 // [rows, d_model]
   Buffer qkv_;                    // [rows, 3 * local_head_width]
-  Buffer attention_;              // [rows, local_head_width]
+  Buffer attended_;               // [rows, local_head_width]: attention's output
   Buffer compact_;                // [eligible rows, local_head_width]
   Buffer gate_up_;                // [rows, 2 * local_mlp_width]
   Buffer activation_;             // [rows, local_mlp_width]
   Buffer partial_;        // [rows, d_model]: a row-parallel linear's output before its all-reduce
-  Buffer gathered_;       // [tp, rows, local_hidden_width]
-  Buffer head_sums_;      // per head: p_old, p_new, mass
-  Buffer scratch_;        // per thread: attention's
   Buffer window_hidden_;  // [eligible rows of all sequences, d_model]: what the head reads
   Buffer mass_exchange_;  // the refreshed layers' mass
   Buffer logits_;         // [eligible rows, local_vocabulary]

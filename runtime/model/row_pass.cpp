@@ -18,10 +18,11 @@ void RowPass::append(int index,
 }
 
 void RowPass::append_canvas(int index, const StepSequence& sequence, bool from_cache) {
-  std::vector<Position> rows(sequence.canvas_length());
-  std::iota(rows.begin(), rows.end(), 0);
-  append(index, sequence, rows, /*reuse=*/false);
+  append(index, sequence, {}, /*reuse=*/false);
+  sequences.back().num_rows = sequence.canvas_length();
   sequences.back().from_cache = from_cache;
+  positions.resize(positions.size() + sequence.canvas_length());
+  std::iota(positions.end() - sequence.canvas_length(), positions.end(), 0);
 }
 
 }  // namespace rubato

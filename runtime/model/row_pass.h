@@ -16,6 +16,8 @@ struct PassSequence {
   bool reuse = false;  ///< phase A; else a refresh of all rows
   bool from_cache =
       false;  ///< joins at this layer: its hidden input, Q, K, V are those in the cache
+
+  std::int64_t end_row() const { return std::int64_t{first_row} + num_rows; }
 };
 
 /// The rows of several sequences, packed one after the other: what a pass through the layers
@@ -23,6 +25,8 @@ struct PassSequence {
 struct RowPass {
   std::vector<PassSequence> sequences;
   std::vector<Position> positions;  ///< [rows] on the row's canvas
+
+  void clear() { sequences.clear(), positions.clear(); }
 
   std::int64_t num_rows() const { return std::ssize(positions); }
   std::span<const Position> positions_of(const PassSequence& part) const {

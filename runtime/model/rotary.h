@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "runtime/model/weights.h"
+
+namespace rubato {
+
+/// The rotary embedding's angles of every position: [max_positions, head_dim / 2] each.
+struct RotaryTable {
+  explicit RotaryTable(const ModelShape& shape);
+
+  std::vector<float> cos, sin;
+};
+
+}  // namespace rubato
