@@ -51,5 +51,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except BrokenPipeError:  # the benchmark has ended
+    except ConnectionError:  # the benchmark has ended
         os._exit(0)

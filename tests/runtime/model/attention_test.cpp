@@ -136,6 +136,23 @@ TEST_P(AttentionOf, SumsTheWindowRowsMassPerKey) {
   EXPECT_TRUE(close(head.mass, head.probabilities().slice(0, 2).sum(0)));
 }
 
+TEST_P(AttentionOf, TakesAnyNumberOfTrackedAndWindowRows) {
+  for (const int tracked : {1, 15, 16, 17, 33}) {
+    Head head(75, 32, at::kFloat);
+    std::vector<std::int32_t> rows(tracked + 20);
+    std::iota(rows.begin(), rows.end(), 3);
+    head.write_at(rows);
+    head.attend_from(rows, tracked);
+    const at::Tensor before = head.probabilities();
+    head.run(*GetParam());
+    const at::Tensor after = head.probabilities();
+    EXPECT_TRUE(close(head.p_old, before.slice(0, 0, tracked))) << tracked << " tracked";
+    EXPECT_TRUE(close(head.p_new, after.slice(0, 0, tracked))) << tracked << " tracked";
+    EXPECT_TRUE(close(head.mass, after.slice(0, tracked).sum(0))) << tracked << " tracked";
+    EXPECT_TRUE(close(head.out, at::matmul(after, head.own(head.v)))) << tracked << " tracked";
+  }
+}
+
 TEST_P(AttentionOf, GivesAQueryTheSameBitsAloneAndAmongOthers) {
   Head head(61, 24, at::kFloat);
   std::vector<std::int32_t> all(61);
