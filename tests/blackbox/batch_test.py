@@ -9,7 +9,7 @@ import pytest
 import schemas
 from api import CHAT, COMPLETIONS, texts
 from cases import LONGER, QUESTION, assert_same, chat, completion
-from program import ANSWER_SECONDS, PROGRAM, mpirun, run
+from program import ANSWER_SECONDS, PROGRAM, in_threads, mpirun, run
 
 
 def line(custom_id, case, **keys):
@@ -43,6 +43,7 @@ BAD = [
     (line("too-long", completion("one two " * 600)), "prompt"),
     (line("other-model", chat(model="gpt-4")), "model"),
     (line("wrong-url", (COMPLETIONS, GOOD[1])), "prompt"),
+    (line("good-0", GOOD), "custom_id"),  # as the first line has
 ]
 
 
@@ -76,10 +77,10 @@ def check_result(result):
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    """Good and bad lines in turn, and empty ones between."""
+    """Good and bad lines in turn, and empty ones between; some end as on Windows, the last does not end."""
     lines = []
     for i, (bad, _) in enumerate(BAD):
-        lines += [line(f"good-{i}", [GOOD, completion(LONGER), chat(LONGER, n=2)][i % 3]), bad, "", "  \t"]
+        lines += [line(f"good-{i}", [GOOD, completion(LONGER), chat(LONGER, n=2)][i % 3]), bad, "", "  \t\r"]
     return Batch(tmp_path_factory.mktemp("mixed"), lines, ranks=2)
 
 
@@ -97,6 +98,7 @@ def test_a_bad_line_fails_alone_and_says_why(mixed):
     for result, (sent, param) in zip(bad, BAD):
         assert result["response"]["status_code"] in (400, 404), sent
         assert result["response"]["body"]["error"]["param"] == param, sent
+    assert "line 1" in bad[-1]["error"]["message"]
 
 
 def test_answers_are_those_of_the_server(mixed, api):
@@ -113,13 +115,6 @@ def test_no_bar_is_drawn_where_no_terminal_is(mixed):
     assert "###" not in mixed.done.stderr
 
 
-def test_a_repeated_custom_id_is_reported(tmp_path):
-    batch = Batch(tmp_path, [line("a", GOOD), line("b", GOOD), line("a", completion())])
-    assert [result["response"]["status_code"] for result in batch.results] == [200, 200, 400]
-    assert batch.results[2]["custom_id"] == "a"
-    assert "line 1" in batch.results[2]["error"]["message"]
-
-
 def test_more_choices_than_the_queue_holds_are_answered_too(tmp_path):
     limits = [part for key in ("max_sequences=2", "max_queued=3") for part in ("--set", f"engine.{key}")]
     lines = [line(f"{i}", completion([QUESTION] * 3, n=4, max_tokens=4)) for i in range(4)]
@@ -130,11 +125,6 @@ def test_more_choices_than_the_queue_holds_are_answered_too(tmp_path):
 def test_an_empty_file_has_no_results(tmp_path):
     batch = Batch(tmp_path, [""])
     assert (batch.done.returncode, batch.results) == (0, [])
-
-
-def test_windows_line_ends_and_a_missing_last_one_are_taken(tmp_path):
-    batch = Batch(tmp_path, [json.dumps(line("a", GOOD)) + "\r", json.dumps(line("b", GOOD)) + "\r"])
-    assert list(batch.answers()) == ["a", "b"]
 
 
 def test_a_missing_input_is_named(tmp_path):
@@ -156,36 +146,28 @@ def test_a_folder_is_no_input(tmp_path):
     assert str(tmp_path) in done.stderr
 
 
-def test_an_output_in_a_missing_folder_is_named(tmp_path):
-    output = tmp_path / "missing" / "results.jsonl"
-    done = run(2, "run-batch", "-i", write_one(tmp_path), "-o", output)
-    assert done.returncode != 0
-    assert str(output) in done.stderr
-    assert "No such file or directory" in done.stderr
+def test_results_that_cannot_be_written_are_no_success(tmp_path):
+    """What each says, and that no file is harmed."""
+    requests, earlier = write_one(tmp_path), tmp_path / "earlier.jsonl"
+    earlier.write_text("earlier\n")
+    before = requests.read_text()
+    missing = tmp_path / "missing" / "results.jsonl"
+    cases = {  # ranks, output, further options, what is said
+        "missing folder": (2, missing, [], f"cannot write {missing}: No such file or directory"),
+        "disk full": (1, "/dev/full", [], "cannot write /dev/full"),
+        "input": (1, requests, [], f"would overwrite the requests in {requests}"),
+        "no model": (2, earlier, ["--model", "/no/such/folder"], "/no/such/folder"),
+    }
 
+    def attempt(ranks, output, options, _):
+        return run(ranks, "run-batch", "-i", requests, "-o", output, *options)
 
-def test_an_output_that_cannot_be_written_is_no_success(tmp_path):
-    done = run(1, "run-batch", "-i", write_one(tmp_path), "-o", "/dev/full")
-    assert done.returncode != 0
-    assert "/dev/full" in done.stderr
-
-
-def test_the_input_is_never_the_output(tmp_path):
-    file = write_one(tmp_path)
-    before = file.read_text()
-    done = run(1, "run-batch", "-i", file, "-o", file)
-    assert done.returncode != 0
-    assert str(file) in done.stderr
-    assert file.read_text() == before
-
-
-def test_a_model_that_does_not_load_leaves_earlier_results_alone(tmp_path):
-    output = tmp_path / "results.jsonl"
-    output.write_text("earlier\n")
-    done = run(2, "run-batch", "-i", write_one(tmp_path), "-o", output, "--model", "/no/such/folder")
-    assert done.returncode != 0
-    assert "/no/such/folder" in done.stderr
-    assert output.read_text() == "earlier\n"
+    ends = in_threads([lambda case=case: attempt(*case) for case in cases.values()], count=2)
+    for done, (name, (*_, said)) in zip(ends, cases.items()):
+        assert done.returncode != 0, name
+        assert said in done.stderr, name
+    assert requests.read_text() == before
+    assert earlier.read_text() == "earlier\n"
 
 
 def run_alone(*arguments):

@@ -19,9 +19,9 @@ DEFAULTS = {
 }
 
 
-def decode(api, question=CHAIN, fields=None, **diffusion):
-    """The first choice of a traced answer, and its prompt's length."""
-    answer = api.answer(*traced(chat(question, **(fields or {})), **diffusion))
+def decode(api, question=CHAIN, length=64, ignore_eos=False, **diffusion):
+    """A traced answer: its `diffusion`, the choice it is of, the prompt's length."""
+    answer = api.answer(*traced(chat(question, max_tokens=length, ignore_eos=ignore_eos), **diffusion))
     choice = answer["choices"][0]
     return choice["diffusion"], choice, len(choice["prompt_token_ids"])
 
@@ -77,8 +77,7 @@ RULES = {"threshold": {"threshold": 0.8}, "steps": {"threshold": None, "steps": 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_trace_tells_the_whole_canvas(api, policy, rule):
-    fields = {"ignore_eos": True}
-    diffusion, choice, prompt = decode(api, fields=fields, policy=policy, block_length=16, **RULES[rule])
+    diffusion, choice, prompt = decode(api, ignore_eos=True, policy=policy, block_length=16, **RULES[rule])
     trace = diffusion["trace"]
     commits = [commit for entry in trace for commit in entry["committed"]]
     assert len(trace) == diffusion["forward_passes"]
@@ -107,7 +106,7 @@ def test_counters_agree_with_the_trace(api, policy):
 
 
 def test_rows_of_elastic_are_tracked_committed_and_window(api):
-    diffusion, choice, prompt = decode(api, fields={"ignore_eos": True}, window=8)
+    diffusion, choice, prompt = decode(api, ignore_eos=True, window=8)
     canvas, rows, last = prompt + 64, 0, []
     for entry, masked in replay(diffusion["trace"], prompt, 64):
         boundary = LAYERS if entry["boundary"] is None else entry["boundary"]
@@ -123,24 +122,24 @@ def test_rows_of_elastic_are_tracked_committed_and_window(api):
 
 
 def test_a_schedule_commits_evenly(api):
-    diffusion, _, _ = decode(api, fields={"ignore_eos": True}, policy="none", block_length=32, steps=24)
+    diffusion, _, _ = decode(api, ignore_eos=True, policy="none", block_length=32, steps=24)
     counts = [len(entry["committed"]) for entry in diffusion["trace"]]
     assert counts == ([3] * 8 + [2] * 4) * 2  # 32 masks in 12 steps, twice
 
 
 def test_no_threshold_is_a_token_a_step(api):
-    diffusion, _, _ = decode(api, fields={"ignore_eos": True}, threshold=None)
+    diffusion, _, _ = decode(api, ignore_eos=True, threshold=None)
     assert [len(entry["committed"]) for entry in diffusion["trace"]] == [1] * 64
 
 
 def test_a_lower_threshold_takes_no_more_steps(api):
-    steps = [decode(api, policy="none", threshold=t)[0]["forward_passes"] for t in (1.0, 0.9, 0.5, 0.01)]
+    steps = [decode(api, length=32, policy="none", block_length=32, threshold=t)[0]["forward_passes"] for t in (1.0, 0.9, 0.5, 0.01)]
     assert steps == sorted(steps, reverse=True)
     assert steps[0] > steps[-1]
 
 
 def test_a_large_factor_commits_the_whole_window(api):
-    diffusion, _, _ = decode(api, fields={"ignore_eos": True}, window=16, factor=1000)
+    diffusion, _, _ = decode(api, ignore_eos=True, window=16, factor=1000)
     assert [len(entry["committed"]) for entry in diffusion["trace"]] == [16] * 4
 
 
@@ -155,7 +154,7 @@ def test_none_is_a_full_forward_each_step(api):
 
 @pytest.mark.parametrize("policy", ["prefix", "dual"])
 def test_block_policies_refresh_when_a_block_begins(api, policy):
-    diffusion, _, prompt = decode(api, fields={"ignore_eos": True}, policy=policy, block_length=16)
+    diffusion, _, prompt = decode(api, ignore_eos=True, policy=policy, block_length=16)
     blocks = []
     for entry, masked in replay(diffusion["trace"], prompt, 64):
         block = (min(masked) - prompt) // 16
@@ -168,7 +167,7 @@ def test_block_policies_refresh_when_a_block_begins(api, policy):
 
 @pytest.mark.parametrize("every", [1, 3, 8])
 def test_interval_refreshes_by_the_clock(api, every):
-    diffusion, _, _ = decode(api, policy="interval", refresh_every=every, threshold=None)
+    diffusion, _, _ = decode(api, length=32, policy="interval", refresh_every=every, threshold=None)
     for step, entry in enumerate(diffusion["trace"]):
         full = step % every == 0
         assert entry["boundary"] == (0 if full else None)
@@ -179,7 +178,7 @@ def test_interval_refreshes_by_the_clock(api, every):
 @pytest.mark.parametrize("drift", ["heads", "rows"])
 @pytest.mark.parametrize("gamma", [0.7, 0.9, 0.97])
 def test_elastic_refreshes_above_the_first_layer_that_drifted(api, gamma, drift):
-    diffusion, _, prompt = decode(api, fields={"ignore_eos": True}, gamma=gamma, drift=drift, threshold=None)
+    diffusion, _, prompt = decode(api, ignore_eos=True, length=32, gamma=gamma, drift=drift, threshold=None)
     first, *rest = diffusion["trace"]
     assert (first["boundary"], first["similarity"], first["tracked"]) == (0, [], [])
     for entry in rest:
@@ -196,8 +195,8 @@ def test_elastic_refreshes_above_the_first_layer_that_drifted(api, gamma, drift)
 
 
 def test_gamma_0_never_refreshes_and_2_always_does(api):
-    never, _, _ = decode(api, gamma=0, threshold=None)
-    always, _, _ = decode(api, gamma=2, threshold=None)
+    never, _, _ = decode(api, length=32, gamma=0, threshold=None)
+    always, _, _ = decode(api, length=32, gamma=2, threshold=None)
     assert {entry["boundary"] for entry in never["trace"][1:]} == {None}
     assert {entry["boundary"] for entry in always["trace"][1:]} == {1}
     assert never["layers_refreshed"] == LAYERS
@@ -205,7 +204,7 @@ def test_gamma_0_never_refreshes_and_2_always_does(api):
 
 @pytest.mark.parametrize("policy", ["elastic", "interval"])
 def test_the_window_is_the_first_masks(api, policy):
-    diffusion, _, prompt = decode(api, fields={"ignore_eos": True}, policy=policy, window=4)
+    diffusion, _, prompt = decode(api, ignore_eos=True, policy=policy, window=4)
     for entry, masked in replay(diffusion["trace"], prompt, 64):
         assert {position for position, _ in entry["committed"]} <= set(sorted(masked)[:4])
 
@@ -221,8 +220,8 @@ def test_track_bounds_the_tracked_positions(api):
 def test_all_policies_agree_where_every_step_is_a_full_forward(api):
     """One window over everything and a refresh each step: nothing is left of a policy but its name."""
     texts = set()
-    for given in ({"policy": "none", "block_length": 64}, {"policy": "interval", "refresh_every": 1, "window": 64}):
-        _, choice, _ = decode(api, QUESTION, threshold=None, **given)
+    for given in ({"policy": "none", "block_length": 32}, {"policy": "interval", "refresh_every": 1, "window": 64}):
+        _, choice, _ = decode(api, QUESTION, length=32, threshold=None, **given)
         texts.add(text_of(choice))
     assert len(texts) == 1
 

@@ -109,8 +109,9 @@ class Server:
         return self.process.returncode
 
     def begin_stop(self):
+        """Asks for a drain, which is quicker than mpirun's SIGTERM where nothing runs."""
         if self.process.poll() is None:
-            self.process.terminate()
+            self.signal(signal.SIGUSR1)
 
     def stop(self):
         self.begin_stop()
