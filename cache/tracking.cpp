@@ -37,7 +37,7 @@ std::vector<Position> most_attended(std::span<const float> mass,
     add_layer_top(layer, track, order, chosen);
   }
   std::ranges::sort(chosen);
-  chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
 }
 
