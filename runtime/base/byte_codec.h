@@ -13,10 +13,18 @@ namespace rubato {
 static_assert(std::endian::native == std::endian::little,
               "wire messages are little-endian copies of memory");
 
+/// FNV-1a, 64 bits: tells a message that was changed on its way, not one that was forged.
+inline std::uint64_t checksum(std::span<const std::byte> bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte byte : bytes)
+    hash = (hash ^ static_cast<std::uint8_t>(byte)) * 0x100000001b3;
+  return hash;
+}
+
 /// Appends plain values to a message. The buffer is the caller's, so that a step loop can keep it.
 class ByteWriter {
  public:
-  explicit ByteWriter(std::vector<std::byte>& out) : out_(out) {}
+  explicit ByteWriter(std::vector<std::byte>& out) : out_(out), begin_(out.size()) {}
 
   template <class T>
   requires std::is_trivially_copyable_v<T>
@@ -35,8 +43,12 @@ class ByteWriter {
     out_.insert(out_.end(), bytes.begin(), bytes.end());
   }
 
+  /// Ends the message: a checksum of all that this writer has put.
+  void seal() { put(checksum(std::span(out_).subspan(begin_))); }
+
  private:
   std::vector<std::byte>& out_;
+  std::size_t begin_;
 };
 
 /// Reads what `ByteWriter` wrote. Reading past the end gives zeros and makes `ok` false for good:
@@ -45,11 +57,34 @@ class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> in) : in_(in) {}
 
+  /// Checks and takes off the checksum of `ByteWriter::seal`; to be called first.
+  void unseal() {
+    std::uint64_t sum = 0;
+    if (in_.size() < sizeof sum) return fail();
+    std::memcpy(&sum, in_.last(sizeof sum).data(), sizeof sum);
+    in_ = in_.first(in_.size() - sizeof sum);
+    if (checksum(in_) != sum) fail();
+  }
+
   template <class T>
   requires std::is_trivially_copyable_v<T> T get() {
     T value{};
     if (take(sizeof(T))) std::memcpy(&value, in_.data() - sizeof(T), sizeof(T));
     return value;
+  }
+
+  bool get_bool() {
+    const auto byte = get<std::uint8_t>();
+    if (byte > 1) fail();
+    return byte == 1;
+  }
+
+  /// One of an enumeration's values, which count from 0 to `last`.
+  template <class T>
+  T get_enum(T last) {
+    const auto number = get<std::underlying_type_t<T>>();
+    if (number > static_cast<std::underlying_type_t<T>>(last)) fail();
+    return ok_ ? static_cast<T>(number) : T{};
   }
 
   template <class T>

@@ -19,7 +19,11 @@ Status Batch::apply(const StepPlan& plan) {
   for (const SequenceId id : plan.releases) {
     if (Status status = release(id); !status) return status;
   }
-  for (const SequenceSpec& spec : plan.admissions) admit(spec);
+  for (const SequenceSpec& spec : plan.admissions) {
+    if (find(spec.id) != nullptr)
+      return Error{Code::kInternal, concat("the plan admits sequence ", spec.id, " again")};
+    admit(spec);
+  }
   if (Status status = select(plan.run); !status) return status;
   if (plan.digest == digest()) return {};
   return Error{Code::kInternal,
@@ -32,6 +36,13 @@ Status Batch::apply(const StepPlan& plan) {
 Status Batch::update(const SequenceUpdate& update) {
   const auto found = sequences_.find(update.id);
   if (found == sequences_.end()) return unknown(update.id, "updates");
+  if (!found->second->accepts(update)) {
+    return Error{Code::kInternal,
+                 concat("the plan's update of sequence ",
+                        update.id,
+                        " does not fit its state on this rank, in step ",
+                        found->second->step())};
+  }
   found->second->apply(update);
   return {};
 }

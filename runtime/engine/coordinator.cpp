@@ -167,18 +167,21 @@ void Coordinator::publish(const StepTimes& times) {
 }
 
 void Coordinator::fail(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);  // first: whatever was accepted gets an answer
+    accepting_ = false;
+    status_.ready = false;
+  }
   take_submissions();
-  for (auto& [id, generation] : generations_) {
+  for (auto& [id, generation] : std::exchange(generations_, {})) {
     GenerationUpdate news;
     news.stats = generation.stats;
     news.error = error;
     if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+    scheduler_.remove(id);
   }
-  generations_.clear();
   outstanding_tokens_ = 0;
-  const std::lock_guard lock(mutex_);
-  accepting_ = false;
-  status_.ready = false;
+  publish_status();
 }
 
 void Coordinator::publish_status() {

@@ -5,6 +5,9 @@
 namespace rubato {
 namespace {
 
+/// Far above any model's context, and far below what a Position cannot count.
+constexpr std::int64_t kMostPositions = std::int64_t{1} << 30;
+
 void put(ByteWriter& writer, const PolicyParams& params) {
   writer.put(policy_number(*params.policy));
   writer.put<std::int32_t>(params.window);
@@ -22,7 +25,7 @@ PolicyParams get_policy(ByteReader& reader) {
   params.policy = policies()[number];
   params.window = reader.get<std::int32_t>();
   params.gamma = reader.get<double>();
-  params.drift = reader.get<DriftMeasure>();
+  params.drift = reader.get_enum(DriftMeasure::kRows);
   params.track = reader.get<std::int32_t>();
   params.refresh_every = reader.get<std::int32_t>();
   params.block_length = reader.get<std::int32_t>();
@@ -52,7 +55,7 @@ DecodingRequest get_request(ByteReader& reader) {
   request.prompt = reader.get_all<TokenId>();
   request.max_tokens = reader.get<std::int32_t>();
   request.policy = get_policy(reader);
-  request.commit.rule = reader.get<CommitRule>();
+  request.commit.rule = reader.get_enum(CommitRule::kFactor);
   request.commit.threshold = reader.get<double>();
   request.commit.steps = reader.get<std::int32_t>();
   request.commit.factor = reader.get<double>();
@@ -60,7 +63,7 @@ DecodingRequest get_request(ByteReader& reader) {
   request.sampling.top_p = reader.get<double>();
   request.sampling.top_k = reader.get<std::int32_t>();
   request.sampling.seed = reader.get<std::uint64_t>();
-  request.ignore_eos = reader.get<std::uint8_t>() != 0;
+  request.ignore_eos = reader.get_bool();
   if (request.max_tokens < 1) reader.fail();
   return request;
 }
@@ -78,7 +81,8 @@ SequenceSpec get_spec(ByteReader& reader) {
   spec.id = reader.get<SequenceId>();
   spec.slot_begin = reader.get<std::int64_t>();
   static_cast<DecodingRequest&>(spec) = get_request(reader);
-  if (spec.slot_begin < 0) reader.fail();
+  const std::int64_t length = std::ssize(spec.prompt) + std::int64_t{spec.max_tokens};
+  if (spec.slot_begin < 0 || length > kMostPositions) reader.fail();
   return spec;
 }
 
@@ -87,6 +91,14 @@ Error malformed(const char* what, std::size_t size) {
 }
 
 }  // namespace
+
+Result<MessageKind> message_kind(std::uint8_t number, std::initializer_list<MessageKind> allowed) {
+  for (const MessageKind kind : allowed) {
+    if (number == static_cast<std::uint8_t>(kind)) return kind;
+  }
+  return Error{Code::kInternal,
+               concat("a control message of kind ", int{number}, " came out of turn")};
+}
 
 void encode(const StepPlan& plan, std::vector<std::byte>& out) {
   ByteWriter writer(out);
@@ -101,10 +113,12 @@ void encode(const StepPlan& plan, std::vector<std::byte>& out) {
   for (const SequenceSpec& spec : plan.admissions) put(writer, spec);
   writer.put_all<SequenceId>(plan.run);
   writer.put(plan.digest);
+  writer.seal();
 }
 
 Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
+  reader.unseal();
   StepPlan plan;
   constexpr std::size_t kLeastUpdate = 16, kLeastSpec = 80;
   for (std::size_t left = reader.get_count(kLeastUpdate); left > 0 && reader.ok(); --left) {
@@ -124,11 +138,14 @@ Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes) {
 }
 
 void encode(const RefreshDecision& decision, std::vector<std::byte>& out) {
-  ByteWriter(out).put_all<std::int32_t>(decision.boundaries);
+  ByteWriter writer(out);
+  writer.put_all<std::int32_t>(decision.boundaries);
+  writer.seal();
 }
 
 Result<RefreshDecision> decode_refresh_decision(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
+  reader.unseal();
   RefreshDecision decision{reader.get_all<std::int32_t>()};
   if (!reader.at_end()) return malformed("refresh decision", bytes.size());
   return decision;

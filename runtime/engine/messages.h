@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace rubato {
 
 /// What a control frame carries; on the wire in the frame's header (docs/design/messages.md).
 enum class MessageKind : std::uint8_t { kStepPlan = 1, kRefreshDecision = 2, kExit = 3 };
+
+/// The kind that a frame's number stands for. Errors: kInternal, when it is none of `allowed`.
+Result<MessageKind> message_kind(std::uint8_t number, std::initializer_list<MessageKind> allowed);
 
 /// What the coordinator tells all ranks before a step. Applied in the order of its members.
 struct StepPlan {
@@ -41,7 +45,8 @@ DecodingRequest get_request(ByteReader& reader);
 void encode(const StepPlan& plan, std::vector<std::byte>& out);
 void encode(const RefreshDecision& decision, std::vector<std::byte>& out);
 
-/// Errors: kInternal, when the bytes are short, long, or name a policy that does not exist.
+/// Errors: kInternal, when the bytes are short, long or changed (a checksum ends each message), or
+/// hold what no message can.
 Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes);
 Result<RefreshDecision> decode_refresh_decision(std::span<const std::byte> bytes);
 

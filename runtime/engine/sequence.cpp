@@ -1,6 +1,7 @@
 #include "runtime/engine/sequence.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "runtime/base/check.h"
@@ -17,6 +18,13 @@ int block_length(const SequenceSpec& spec) {
 int block_count(const SequenceSpec& spec) {
   const int length = block_length(spec);
   return (spec.max_tokens + length - 1) / length;
+}
+
+/// Strictly: each once.
+template <class T, class Projection>
+bool ascends(const std::vector<T>& values, Projection projection) {
+  return std::ranges::adjacent_find(values, std::ranges::greater_equal(), projection) ==
+         values.end();
 }
 
 }  // namespace
@@ -48,6 +56,16 @@ SequenceView Sequence::view() const {
 int Sequence::quota() const {
   const int steps = std::max(1, spec_.commit.steps / block_count(spec_));
   return schedule_quota(masks_at_block_start_, steps, step_in_block_);
+}
+
+bool Sequence::accepts(const SequenceUpdate& update) const {
+  const auto is_masked = [this](const Commit& c) {
+    return std::ranges::binary_search(masked_, c.position);
+  };
+  const auto is_on_canvas = [this](Position p) { return p >= 0 && p < std::ssize(canvas_); };
+  return std::ranges::all_of(update.commits, is_masked) &&
+         std::ranges::all_of(update.tracked, is_on_canvas) &&
+         ascends(update.commits, &Commit::position) && ascends(update.tracked, std::identity());
 }
 
 void Sequence::apply(const SequenceUpdate& update) {

@@ -53,7 +53,12 @@ class Sequence {
   /// How many positions a schedule commits in this step.
   int quota() const;
 
-  /// Ends a step: writes the commits, follows the EOS rule, moves on to the next block.
+  /// Whether an update is one that this state can take: it commits masked positions, names
+  /// positions of the canvas only, and ascends.
+  bool accepts(const SequenceUpdate& update) const;
+
+  /// Ends a step: writes the commits, follows the EOS rule, moves on to the next block. Only what
+  /// it `accepts`.
   void apply(const SequenceUpdate& update);
 
   /// Whether every mask before the first EOS is filled.

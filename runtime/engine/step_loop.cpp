@@ -10,10 +10,6 @@
 namespace rubato {
 namespace {
 
-Error unexpected(std::uint8_t kind) {
-  return {Code::kInternal, concat("a control message of kind ", int{kind}, " came out of turn")};
-}
-
 StepKind kind_of(std::span<const int> boundaries, int num_layers) {
   const auto all = [&](int value) {
     return std::ranges::all_of(boundaries, [value](int boundary) { return boundary == value; });
@@ -98,9 +94,9 @@ Result<bool> StepLoop::exchange_plan() {
   Result<Frame> frame = control_.receive(step_, /*while_idle=*/true);
   if (!frame) return frame.error();
   timer_.begin();
-  if (frame->kind == static_cast<std::uint8_t>(MessageKind::kExit)) return false;
-  if (frame->kind != static_cast<std::uint8_t>(MessageKind::kStepPlan))
-    return unexpected(frame->kind);
+  const auto kind = message_kind(frame->kind, {MessageKind::kStepPlan, MessageKind::kExit});
+  if (!kind) return kind.error();
+  if (*kind == MessageKind::kExit) return false;
   Result<StepPlan> plan = decode_step_plan(frame->payload);
   if (!plan) return plan.error();
   if (Status status = batch_.apply(*plan); !status) return status.error();
@@ -145,8 +141,8 @@ Status StepLoop::broadcast_decision(std::vector<int>& boundaries) {
   }
   Result<Frame> frame = control_.receive(step_, /*while_idle=*/false);
   if (!frame) return frame.error();
-  if (frame->kind != static_cast<std::uint8_t>(MessageKind::kRefreshDecision))
-    return unexpected(frame->kind);
+  if (const auto kind = message_kind(frame->kind, {MessageKind::kRefreshDecision}); !kind)
+    return kind.error();
   Result<RefreshDecision> decision = decode_refresh_decision(frame->payload);
   if (!decision) return decision.error();
   if (decision->boundaries.size() != batch_.running().size()) {
