@@ -1,5 +1,7 @@
 #include "parallel/control_channel.h"
 
+#include <cstring>
+
 #include "runtime/base/check.h"
 #include "runtime/base/concat.h"
 
@@ -36,10 +38,28 @@ Status check_header(const FrameHeader& header, std::uint64_t expected_step, int 
     return mismatch("magic", FrameHeader::kMagic, header.magic);
   if (header.version != FrameHeader::kVersion)
     return mismatch("version", FrameHeader::kVersion, header.version);
+  if (header.reserved != 0) return mismatch("reserved bits", 0, header.reserved);
   if (header.step != expected_step) return mismatch("step", expected_step, header.step);
   if (header.payload_size > kMostPayloadBytes)
     return mismatch("payload size", kMostPayloadBytes, header.payload_size);
   return {};
+}
+
+Result<FrameHeader> read_header(std::span<const std::byte> message,
+                                std::uint64_t expected_step,
+                                int rank) {
+  FrameHeader header;
+  if (message.size() < sizeof header) {
+    return Error{Code::kInternal,
+                 concat("rank ",
+                        rank,
+                        " received a control message of ",
+                        message.size(),
+                        " bytes, less than its header")};
+  }
+  std::memcpy(&header, message.data(), sizeof header);
+  if (Status status = check_header(header, expected_step, rank); !status) return status.error();
+  return header;
 }
 
 }  // namespace rubato::detail

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -74,6 +75,11 @@ void check_sendable(const Frame& frame);
 
 /// Checks a received header; the error says what was expected and what was found.
 Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank);
+
+/// The header that a received message begins with, checked.
+Result<FrameHeader> read_header(std::span<const std::byte> message,
+                                std::uint64_t expected_step,
+                                int rank);
 
 }  // namespace detail
 }  // namespace rubato

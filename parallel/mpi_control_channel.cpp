@@ -29,13 +29,11 @@ class MpiControlChannel final : public ControlChannel {
 
   Result<Frame> receive(std::uint64_t step, bool while_idle) override {
     broadcast(first_.data(), first_.size(), step, while_idle ? kHeartbeat : kBusy);
-    FrameHeader header;
-    std::memcpy(&header, first_.data(), sizeof header);
-    if (Status status = detail::check_header(header, step, comm_.rank()); !status)
-      return status.error();
-    Frame frame{header.kind, header.step, std::vector<std::byte>(header.payload_size)};
-    const std::size_t inlined = std::min<std::size_t>(header.payload_size, kInlineBytes);
-    std::copy_n(first_.begin() + sizeof header, inlined, frame.payload.begin());
+    const Result<FrameHeader> header = detail::read_header(first_, step, comm_.rank());
+    if (!header) return header.error();
+    Frame frame{header->kind, header->step, std::vector<std::byte>(header->payload_size)};
+    const std::size_t inlined = std::min<std::size_t>(header->payload_size, kInlineBytes);
+    std::copy_n(first_.begin() + sizeof *header, inlined, frame.payload.begin());
     if (inlined < frame.payload.size()) {
       broadcast(frame.payload.data() + inlined, frame.payload.size() - inlined, step);
     }

@@ -50,19 +50,37 @@ TEST(FrameHeader, ThatPromisesTooMuchPayloadIsRefused) {
   EXPECT_THAT(refusal(header), HasSubstr("payload size 1073741825"));
 }
 
-TEST(FrameHeader, WithAnyBitOfMagicVersionOrStepFlippedIsRefused) {
+std::vector<std::byte> bytes_of(const FrameHeader& header) {
+  const auto bytes = std::as_bytes(std::span(&header, 1));
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST(FrameHeader, WithAnyBitFlippedIsRefusedButForKindAndSize) {
   const auto checked = [](std::size_t byte) {
-    return byte < offsetof(FrameHeader, kind) ||
-           (byte >= offsetof(FrameHeader, step) && byte < offsetof(FrameHeader, payload_size));
+    return byte != offsetof(FrameHeader, kind) && byte < offsetof(FrameHeader, payload_size);
   };
   for (std::size_t bit = 0; bit < sizeof(FrameHeader) * 8; ++bit) {
-    if (!checked(bit / 8)) continue;
-    FrameHeader header = good_header();
-    std::byte bytes[sizeof header];
-    std::memcpy(bytes, &header, sizeof header);
+    std::vector<std::byte> bytes = bytes_of(good_header());
     bytes[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
-    std::memcpy(&header, bytes, sizeof header);
-    EXPECT_NE(refusal(header), "accepted") << "bit " << bit;
+    EXPECT_TRUE(!detail::read_header(bytes, kStep, 3).ok() || !checked(bit / 8)) << "bit " << bit;
+  }
+}
+
+TEST(FrameHeader, IsReadFromTheBeginningOfAMessage) {
+  std::vector<std::byte> bytes = bytes_of(good_header());
+  bytes.resize(200);
+  const Result<FrameHeader> header = detail::read_header(bytes, kStep, 3);
+  ASSERT_TRUE(header.ok());
+  EXPECT_EQ(header->kind, 2);
+  EXPECT_EQ(header->payload_size, 100u);
+}
+
+TEST(FrameHeader, ThatIsCutOffIsRefused) {
+  const std::vector<std::byte> bytes = bytes_of(good_header());
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    const auto header = detail::read_header(std::span(bytes).first(length), kStep, 3);
+    ASSERT_FALSE(header.ok());
+    EXPECT_THAT(header.error().message, HasSubstr("less than its header"));
   }
 }
 
