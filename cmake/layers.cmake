@@ -1,0 +1,30 @@
+# Dependencies point one way: launch -> http -> runtime -> {cache, parallel} -> base. What a target must not link,
+# directly or through others, is checked when the build is configured; what a file must not include, by
+# tests/layers/layers_test.py.
+function(rubato_must_not_link target)
+  foreach(forbidden IN LISTS ARGN)
+    rubato_links(${target} ${forbidden} found)
+    if(found)
+      message(FATAL_ERROR "${target} links ${forbidden}, directly or through others; see cmake/layers.cmake")
+    endif()
+  endforeach()
+endfunction()
+
+set(outside rubato::torch rubato::mpi)
+set(front rubato_http rubato_config rubato_launch rubato_engine_host rubato::asio)
+
+rubato_must_not_link(rubato_base ${outside} rubato::json rubato_cache rubato_control ${front})
+rubato_must_not_link(rubato_cache ${outside} rubato::json rubato_control rubato_decoding ${front})
+rubato_must_not_link(rubato_cache_store rubato::mpi rubato::json rubato_parallel rubato_model ${front})
+rubato_must_not_link(rubato_control ${outside} rubato::json rubato_cache ${front})
+rubato_must_not_link(rubato_parallel rubato::json rubato_cache rubato_cache_store rubato_model ${front})
+rubato_must_not_link(rubato_text ${outside} rubato_engine ${front})
+rubato_must_not_link(rubato_checkpoint ${outside} rubato_engine ${front})
+rubato_must_not_link(rubato_decoding ${outside} rubato::json rubato_engine ${front})
+rubato_must_not_link(rubato_engine ${outside} rubato::json rubato_model ${front})
+rubato_must_not_link(rubato_replicas ${outside} rubato::json rubato_model ${front})
+rubato_must_not_link(rubato_model rubato_engine ${front})
+rubato_must_not_link(rubato_step_loop ${front})
+rubato_must_not_link(rubato_http ${outside} rubato_parallel rubato_model rubato_step_loop rubato_config rubato_launch)
+rubato_must_not_link(rubato_config ${outside} rubato_http rubato_engine)
+rubato_must_not_link(rubato_launch ${outside} rubato_http rubato_engine)
