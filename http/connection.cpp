@@ -23,7 +23,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // What a client that is still sending may send, and for how long, before it is cut off.
 constexpr std::size_t kMostDiscardedBytes = 64 << 20;
-constexpr int kMostDiscardingSeconds = 5;
+constexpr std::chrono::seconds kMostDiscardingTime{5};
 
 Refusal bad_request(std::string message) {
   return {400, {Code::kInvalidArgument, std::move(message)}};
@@ -44,13 +44,13 @@ Connection::Connection(asio::ip::tcp::socket socket, const ServerConfig& config)
 awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
   stays_open_ = false;
   if (buffer_.size() == 0) {  // waiting for a request is not being slow with one
-    set_deadline(config_.idle_timeout_s);
+    set_deadline(config_.idle_timeout, Passing::kStopsReading);
     auto [error, count] =
         co_await socket_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
     if (error) co_return Refusal();
     buffer_.commit(count);
   }
-  set_deadline(config_.request_timeout_s);
+  set_deadline(config_.request_timeout, Passing::kStopsReading);
   std::optional<Refusal> refusal = co_await read_in_time(request);
   clear_deadline();
   read_whole_ = !refusal;
@@ -117,7 +117,7 @@ Refusal Connection::refusal_of(beast::error_code error) const {
 
 awaitable<bool> Connection::send(HttpResponse response) {
   response.keep_alive(stays_open_);
-  set_deadline(config_.request_timeout_s);
+  set_deadline(config_.request_timeout, Passing::kCloses);
   http::response_serializer<http::string_body> serializer(response);
   beast::error_code failure;
   if (header_only_) {
@@ -135,7 +135,7 @@ awaitable<bool> Connection::begin_stream(StreamHeader header) {
   stays_open_ = stays_open_ && chunked_;
   header.keep_alive(stays_open_);
   if (chunked_) header.chunked(true);
-  set_deadline(config_.request_timeout_s);
+  set_deadline(config_.request_timeout, Passing::kCloses);
   http::response_serializer<http::empty_body> serializer(header);
   auto [error, count] = co_await http::async_write_header(socket_, serializer, kAwait);
   clear_deadline();
@@ -143,7 +143,7 @@ awaitable<bool> Connection::begin_stream(StreamHeader header) {
 }
 
 awaitable<bool> Connection::send_part(std::string part) {
-  set_deadline(config_.request_timeout_s);
+  set_deadline(config_.request_timeout, Passing::kCloses);
   const asio::const_buffer bytes(part.data(), part.size());
   beast::error_code failure;
   if (chunked_) {
@@ -159,7 +159,7 @@ awaitable<bool> Connection::send_part(std::string part) {
 
 awaitable<bool> Connection::end_stream() {
   if (!chunked_) co_return true;  // the end of the connection is the end of the stream
-  set_deadline(config_.request_timeout_s);
+  set_deadline(config_.request_timeout, Passing::kCloses);
   auto [error, count] = co_await asio::async_write(socket_, http::make_chunk_last(), kAwait);
   clear_deadline();
   co_return !error;
@@ -199,7 +199,7 @@ awaitable<void> Connection::close() {
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   // Closing with unread bytes resets the connection, which would take the answer from the client.
   if (read_whole_ && socket_.available(ignored) == 0) co_return;
-  set_deadline(kMostDiscardingSeconds);
+  set_deadline(kMostDiscardingTime, Passing::kCloses);
   buffer_.clear();
   for (std::size_t discarded = 0; discarded < kMostDiscardedBytes;) {
     auto [error, count] =
@@ -210,20 +210,26 @@ awaitable<void> Connection::close() {
   clear_deadline();
 }
 
-void Connection::set_deadline(int seconds) {
+void Connection::set_deadline(std::chrono::milliseconds limit, Passing passing) {
   timed_out_ = false;
-  deadline_.expires_after(std::chrono::seconds(seconds));
-  deadline_.async_wait([self = shared_from_this()](beast::error_code error) {
-    // One that had come to pass just before it was set anew is of no account.
-    if (error || self->deadline_.expiry() > asio::steady_timer::clock_type::now()) return;
-    self->timed_out_ = true;
-    boost::system::error_code ignored;
-    self->socket_.cancel(ignored);
-  });
+  deadline_.expires_after(limit);
+  deadline_.async_wait(
+      [self = shared_from_this(), passing, number = ++deadline_number_](beast::error_code error) {
+        if (error || number != self->deadline_number_) return;
+        self->timed_out_ = true;
+        // Not `cancel`, which misses an operation that is between two reads or writes.
+        boost::system::error_code ignored;
+        if (passing == Passing::kCloses) {
+          self->socket_.close(ignored);
+        } else {  // a refusal can still be written
+          self->socket_.shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
+        }
+      });
 }
 
 void Connection::clear_deadline() {
-  deadline_.expires_at(asio::steady_timer::time_point::max());
+  ++deadline_number_;
+  deadline_.cancel();
 }
 
 }  // namespace rubato

@@ -8,6 +8,8 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -60,13 +62,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> close();
 
  private:
+  enum class Passing { kStopsReading, kCloses };  // what a deadline that passes does
+
   boost::asio::awaitable<std::optional<Refusal>> read_in_time(HttpRequest& request);
   boost::asio::awaitable<std::optional<Refusal>> read_header(
       boost::beast::http::request_parser<boost::beast::http::string_body>& parser);
   std::string_view bytes_read() const;
   Refusal refusal_of(boost::system::error_code error) const;
   void wait_for_leave(int watch);
-  void set_deadline(int seconds);
+  void set_deadline(std::chrono::milliseconds limit, Passing passing);
   void clear_deadline();
 
   boost::asio::ip::tcp::socket socket_;
@@ -74,7 +78,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const ServerConfig& config_;
   boost::beast::flat_buffer buffer_;  // what was read and not yet used; at most a header's size
   std::function<void()> on_leave_;
-  int watch_ = 0;  // the one under way, or the next
+  int watch_ = 0;                      // the one under way, or the next
+  std::uint64_t deadline_number_ = 0;  // tells one that passed just before it was cleared
   bool timed_out_ = false;
   bool stays_open_ = false;
   bool read_whole_ = true;    // the request under way was read to its end

@@ -20,6 +20,9 @@ std::string header_fault(const http::request_header<>& header) {
       return "Content-Length and Transfer-Encoding exclude each other";
   }
   if (header.count(http::field::content_length) > 1) return "there is more than one Content-Length";
+  const std::string_view length = header[http::field::content_length];
+  if (length.find_first_not_of("0123456789") != std::string_view::npos)
+    return "Content-Length must be one number";
   return {};
 }
 

@@ -86,7 +86,7 @@ class Server::Impl {
       const auto executor = socket.get_executor();
       asio::co_spawn(executor,
                      serve_connection(std::move(socket), context_),
-                     [this](std::exception_ptr failure) {
+                     [this](const std::exception_ptr& failure) {
                        --connections_;
                        if (failure) log_warning("a connection ended by an exception");
                      });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,8 +19,8 @@ struct ServerConfig {
   int max_header_fields = 100;
   int max_json_depth = 64;
   int max_connections = 1024;
-  int request_timeout_s = 30;  ///< for a request to arrive in full
-  int idle_timeout_s = 75;     ///< between two requests of a connection
+  std::chrono::milliseconds request_timeout{30'000};  ///< for a request to arrive in full
+  std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests of a connection
   std::string version;
 };
 

@@ -27,12 +27,15 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 /// The news of one request's generations, from the engine's thread to the session's strand.
 struct Inbox : std::enable_shared_from_this<Inbox> {
-  explicit Inbox(asio::any_io_executor executor) : strand(executor), wake(executor) {
+  explicit Inbox(const asio::any_io_executor& executor) : strand(executor), wake(executor) {
     wake.expires_at(asio::steady_timer::time_point::max());
   }
 
+  /// Keeps the inbox no longer than the session does: the engine may hold a sink for a while.
   UpdateSink sink(std::size_t choice) {
-    return [self = shared_from_this(), choice](const GenerationUpdate& update) {
+    return [weak = weak_from_this(), choice](const GenerationUpdate& update) {
+      const std::shared_ptr<Inbox> self = weak.lock();
+      if (!self) return;
       asio::post(self->strand, [self, choice, update] {
         self->news.emplace_back(choice, update);
         self->wake.cancel();
@@ -208,6 +211,7 @@ class Session {
       const auto news = co_await next_news(inbox);
       if (!news) co_return false;
       const auto& [choice, update] = *news;
+      if (answers[choice].complete()) continue;
       if (update.error) co_return co_await send_error(*update.error);
       answers[choice].add(update);
       if (answers[choice].complete()) handles[choice].cancel();
