@@ -25,8 +25,8 @@ ConfigOptions::ConfigOptions(CLI::App& command) {
 }
 
 void ConfigOptions::add_flag(CLI::App& command,
-                             std::string flag,
-                             std::string type,
+                             const std::string& flag,
+                             const std::string& type,
                              std::string key) {
   Config defaults;
   const std::vector<ConfigKey> keys = config_keys(defaults);

@@ -21,7 +21,10 @@ class ConfigOptions {
   Result<Config> load() const;
 
  private:
-  void add_flag(CLI::App& command, std::string flag, std::string type, std::string key);
+  void add_flag(CLI::App& command,
+                const std::string& flag,
+                const std::string& type,
+                std::string key);
 
   std::filesystem::path file_;
   std::vector<std::string> sets_;

@@ -272,8 +272,8 @@ class CoordinatorThreads : public CoordinatorTest {
       seed = seed * 1664525 + 1013904223;
       const auto ends = std::make_shared<std::atomic<int>>(0);
       const int length = 1 + static_cast<int>(seed >> 28);
-      auto handle = coordinator().submit(
-          request_of(2, length), [this, ends](const GenerationUpdate& news) {
+      auto handle =
+          coordinator().submit(request_of(2, length), [this, ends](const GenerationUpdate& news) {
             finished_ += news.finished;
             failed_ += news.error.has_value();
             *ends += news.finished || news.error;
