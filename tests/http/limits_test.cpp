@@ -72,7 +72,7 @@ TEST_F(LimitsTest, EndlessChunkExtensionsAreRefused) {
   RawClient client(start());
   client.send(std::string(kHeaderOfABody) + "Transfer-Encoding: chunked\r\n\r\n2;");
   client.send(std::string(std::size_t{1} << 20, 'x'));
-  EXPECT_EQ(client.read().result_int(), 400u);
+  EXPECT_EQ(client.read().result_int(), 431u);
 }
 
 TEST_F(LimitsTest, AHeaderThatDoesNotComeIsAnsweredAsTooSlow) {
