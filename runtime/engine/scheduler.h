@@ -21,9 +21,6 @@ class Scheduler {
  public:
   explicit Scheduler(SchedulerLimits limits) : limits_(limits), slots_(limits.cache_tokens) {}
 
-  /// Whether a canvas of that length can ever be admitted.
-  bool fits(std::int64_t canvas_length) const { return canvas_length <= limits_.cache_tokens; }
-
   /// Puts a sequence at the end of the queue. `spec.slot_begin` is set when it is admitted.
   void enqueue(SequenceSpec spec) { waiting_.push_back(std::move(spec)); }
 
