@@ -70,4 +70,17 @@ std::vector<Commit> choose_commits(std::span<const Candidate> candidates,
   return commits;
 }
 
+std::vector<CommitLogprobs> logprobs_of(std::span<const Commit> commits,
+                                        std::span<const Candidate> candidates) {
+  std::vector<CommitLogprobs> logprobs;
+  auto candidate = candidates.begin();
+  for (const Commit& commit : commits) {
+    while (candidate->position != commit.position) ++candidate;
+    const bool picked = commit.token == candidate->token;
+    logprobs.push_back(
+        {picked ? candidate->logprob : candidate->best_unmasked_logprob, candidate->top});
+  }
+  return logprobs;
+}
+
 }  // namespace rubato

@@ -5,6 +5,7 @@
 
 #include "cache/types.h"
 #include "runtime/decoding/params.h"
+#include "runtime/decoding/token_logprob.h"
 
 namespace rubato {
 
@@ -14,6 +15,9 @@ struct Candidate {
   TokenId token = 0;      ///< the pick: argmax, or the noised pick at temperature > 0; may be MASK
   double confidence = 0;  ///< probability of `token` under the un-noised softmax
   TokenId best_unmasked = 0;  ///< the most probable id other than MASK
+  double logprob = 0;         ///< of `token`
+  double best_unmasked_logprob = 0;
+  std::vector<TokenLogprob> top = {};  ///< the most probable tokens, where they are asked for
 };
 
 /// How many positions a schedule commits in step `step_in_block` (0-based) of a block that began
@@ -30,5 +34,9 @@ std::vector<Commit> choose_commits(std::span<const Candidate> candidates,
                                    const CommitParams& params,
                                    int quota,
                                    TokenId mask_id);
+
+/// What the model said of each commit; both ascend by position.
+std::vector<CommitLogprobs> logprobs_of(std::span<const Commit> commits,
+                                        std::span<const Candidate> candidates);
 
 }  // namespace rubato

@@ -9,7 +9,7 @@ namespace rubato {
 Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length) {
   if (canvas_length > limits.max_context) {
     return Error{Code::kTooLong,
-                 concat("prompt and max_tokens together are ",
+                 concat("prompt, max_tokens and suffix together are ",
                         canvas_length,
                         " tokens; the context is ",
                         limits.max_context)};
@@ -135,6 +135,7 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
     Generation& generation = generations_.at(id);
     count(generation, outcome);
     GenerationUpdate news{.commits = outcome.update.commits,
+                          .logprobs = std::move(outcome.logprobs),
                           .stats = generation.stats,
                           .trace = {},
                           .finished = batch.find(id)->done(),

@@ -18,9 +18,10 @@ namespace rubato {
 /// What a step did to one sequence, in the order of `Batch::running()`.
 struct SequenceOutcome {
   SequenceUpdate update;
-  std::optional<int> boundary;     ///< first refreshed layer, as `StepTrace::boundary`
-  std::vector<double> similarity;  ///< of the layers tested
-  std::vector<Position> tracked;   ///< queried in this step
+  std::vector<CommitLogprobs> logprobs = {};  ///< beside `update.commits`, where asked for
+  std::optional<int> boundary;                ///< first refreshed layer, as `StepTrace::boundary`
+  std::vector<double> similarity;             ///< of the layers tested
+  std::vector<Position> tracked;              ///< queried in this step
   std::int64_t rows_computed = 0;  ///< token rows pushed through a layer, summed over layers
 };
 

@@ -4,20 +4,25 @@
 
 #include "cache/policy.h"
 #include "cache/types.h"
+#include "runtime/decoding/logit_rules.h"
 #include "runtime/decoding/params.h"
 
 namespace rubato {
 
-/// One canvas to fill in: a prompt, a length and how to decode. Value.
+/// One canvas to fill in: a prompt, masks, a suffix, and how to decode. Value.
 struct DecodingRequest {
   std::vector<TokenId> prompt;
-  int max_tokens = 16;  ///< the canvas's generated part, all MASK at first
+  int max_tokens = 16;          ///< the canvas's generated part, all MASK at first
+  std::vector<TokenId> suffix;  ///< stands behind the generated part
   PolicyParams policy;
   CommitParams commit;
   SamplingParams sampling;
+  LogitRules rules;
+  int top_logprobs = -1;  ///< how many to tell of with each commit; -1: not even its own
   bool ignore_eos = false;
 
-  Position canvas_length() const { return static_cast<Position>(prompt.size()) + max_tokens; }
+  Position generated_end() const { return static_cast<Position>(prompt.size()) + max_tokens; }
+  Position canvas_length() const { return generated_end() + static_cast<Position>(suffix.size()); }
   bool operator==(const DecodingRequest&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include "cache/types.h"
 #include "runtime/base/error.h"
+#include "runtime/decoding/token_logprob.h"
 #include "runtime/engine/decoding_request.h"
 #include "runtime/engine/step_times.h"
 
@@ -39,7 +40,8 @@ struct GenerationStats {
 /// One step's news of a generation. The last one has `finished` or `error` set.
 struct GenerationUpdate {
   std::vector<Commit> commits;
-  GenerationStats stats;  ///< up to and including this step
+  std::vector<CommitLogprobs> logprobs = {};  ///< beside `commits`, where asked for
+  GenerationStats stats;                      ///< up to and including this step
   std::optional<StepTrace> trace;
   bool finished = false;       ///< every mask before the first EOS is filled
   std::optional<Error> error;  ///< the generation ended without finishing

@@ -33,10 +33,34 @@ PolicyParams get_policy(ByteReader& reader) {
   return params;
 }
 
+void put(ByteWriter& writer, const LogitRules& rules) {
+  writer.put(static_cast<std::uint32_t>(rules.bias.size()));
+  for (const auto& [token, bias] : rules.bias) {
+    writer.put(token);
+    writer.put(bias);
+  }
+  writer.put_all<TokenId>(rules.late);
+  writer.put<std::int32_t>(rules.min_tokens);
+}
+
+LogitRules get_rules(ByteReader& reader) {
+  LogitRules rules;
+  constexpr std::size_t kBias = 8;
+  for (std::size_t left = reader.get_count(kBias); left > 0 && reader.ok(); --left) {
+    TokenBias& bias = rules.bias.emplace_back();
+    bias.token = reader.get<TokenId>();
+    bias.bias = reader.get<float>();
+  }
+  rules.late = reader.get_all<TokenId>();
+  rules.min_tokens = reader.get<std::int32_t>();
+  return rules;
+}
+
 }  // namespace
 
 void put(ByteWriter& writer, const DecodingRequest& request) {
   writer.put_all<TokenId>(request.prompt);
+  writer.put_all<TokenId>(request.suffix);
   writer.put<std::int32_t>(request.max_tokens);
   put(writer, request.policy);
   writer.put(request.commit.rule);
@@ -47,12 +71,15 @@ void put(ByteWriter& writer, const DecodingRequest& request) {
   writer.put(request.sampling.top_p);
   writer.put<std::int32_t>(request.sampling.top_k);
   writer.put(request.sampling.seed);
+  put(writer, request.rules);
+  writer.put<std::int32_t>(request.top_logprobs);
   writer.put<std::uint8_t>(request.ignore_eos);
 }
 
 DecodingRequest get_request(ByteReader& reader) {
   DecodingRequest request;
   request.prompt = reader.get_all<TokenId>();
+  request.suffix = reader.get_all<TokenId>();
   request.max_tokens = reader.get<std::int32_t>();
   request.policy = get_policy(reader);
   request.commit.rule = reader.get_enum(CommitRule::kFactor);
@@ -63,6 +90,8 @@ DecodingRequest get_request(ByteReader& reader) {
   request.sampling.top_p = reader.get<double>();
   request.sampling.top_k = reader.get<std::int32_t>();
   request.sampling.seed = reader.get<std::uint64_t>();
+  request.rules = get_rules(reader);
+  request.top_logprobs = reader.get<std::int32_t>();
   request.ignore_eos = reader.get_bool();
   if (request.max_tokens < 1) reader.fail();
   return request;
@@ -81,7 +110,7 @@ SequenceSpec get_spec(ByteReader& reader) {
   spec.id = reader.get<SequenceId>();
   spec.slot_begin = reader.get<std::int64_t>();
   static_cast<DecodingRequest&>(spec) = get_request(reader);
-  const std::int64_t length = std::ssize(spec.prompt) + std::int64_t{spec.max_tokens};
+  const std::int64_t length = std::ssize(spec.prompt) + std::ssize(spec.suffix) + std::int64_t{spec.max_tokens};
   if (spec.slot_begin < 0 || length > kMostPositions) reader.fail();
   return spec;
 }

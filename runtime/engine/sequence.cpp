@@ -33,7 +33,8 @@ Sequence::Sequence(SequenceSpec spec, ControlTokens tokens)
     : spec_(std::move(spec)), tokens_(tokens) {
   RUBATO_CHECK(spec_.policy.policy != nullptr && spec_.max_tokens > 0);
   canvas_ = spec_.prompt;
-  canvas_.resize(spec_.canvas_length(), tokens_.mask);
+  canvas_.resize(spec_.generated_end(), tokens_.mask);
+  canvas_.insert(canvas_.end(), spec_.suffix.begin(), spec_.suffix.end());
   masked_.resize(spec_.max_tokens);
   std::iota(masked_.begin(), masked_.end(), static_cast<Position>(spec_.prompt.size()));
   enter_current_block();
@@ -47,7 +48,7 @@ SequenceView Sequence::view() const {
           .step = step_,
           .step_in_block = step_in_block_,
           .block_begin = begin,
-          .block_end = std::min(begin + block_length(spec_), spec_.canvas_length()),
+          .block_end = std::min(begin + block_length(spec_), spec_.generated_end()),
           .masked = masked_,
           .committed_last = committed_last_,
           .tracked = tracked_};

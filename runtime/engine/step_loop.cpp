@@ -113,6 +113,9 @@ std::vector<StepSequence> StepLoop::query_policies() const {
                          .track = spec.policy.policy->tracks,
                          .drift = spec.policy.drift,
                          .sampling = spec.sampling,
+                         .rules = &spec.rules,
+                         .first_generated = static_cast<Position>(spec.prompt.size()),
+                         .top_logprobs = spec.top_logprobs,
                          .step = sequence->step()});
   }
   return sequences;
@@ -171,6 +174,8 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
     outcome.update.id = sequence.spec().id;
     outcome.update.commits =
         choose_commits(candidates[i], sequence.spec().commit, sequence.quota(), tokens_.mask);
+    if (sequences[i].top_logprobs >= 0)
+      outcome.logprobs = logprobs_of(outcome.update.commits, candidates[i]);
     if (sequences[i].track) {
       outcome.update.tracked = most_attended(model_.attention_mass(static_cast<int>(i)),
                                              sequences[i].canvas_length(),

@@ -5,6 +5,7 @@
 
 #include "cache/policy.h"
 #include "cache/types.h"
+#include "runtime/decoding/logit_rules.h"
 #include "runtime/decoding/params.h"
 
 namespace rubato {
@@ -17,6 +18,9 @@ struct StepSequence {
   bool track = false;               ///< whether attention mass is wanted
   DriftMeasure drift = DriftMeasure::kHeads;
   SamplingParams sampling;
+  const LogitRules* rules = nullptr;  ///< null: none
+  Position first_generated = 0;       ///< the position from which `rules` count
+  int top_logprobs = -1;              ///< how many of each eligible position; -1: none
   int step = 0;
 
   Position canvas_length() const { return static_cast<Position>(canvas.size()); }

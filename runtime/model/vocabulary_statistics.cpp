@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "runtime/decoding/noise.h"
+#include "runtime/model/top_logits.h"
 
 namespace rubato {
 namespace {
@@ -68,11 +69,16 @@ VocabularyStatistics::VocabularyStatistics(const ModelShape& shape, Communicator
 }
 
 std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
-    std::span<const StepSequence> sequences, const float* logits, TokenId mask_id) {
+    std::span<const StepSequence> sequences, float* logits, TokenId mask_id) {
   std::vector<double> mine;
-  const float* row_logits = logits;
+  float* row_logits = logits;
   for (const StepSequence& sequence : sequences) {
     for (const Position position : sequence.query.eligible) {
+      if (const Position index = position - sequence.first_generated;
+          sequence.rules != nullptr && sequence.rules->change(index)) {
+        const std::span row(row_logits, shape_.local_vocabulary());
+        apply_rules(*sequence.rules, index, shape_.first_vocabulary_id(), row);
+      }
       mine.resize(mine.size() + numbers_per_row_);
       describe(
           sequence, position, row_logits, mask_id, mine.data() + mine.size() - numbers_per_row_);
@@ -82,6 +88,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
   gathered_ = gather(communicator_, mine);
   const std::int64_t rows = std::ssize(mine) / numbers_per_row_;
   std::vector<std::vector<Candidate>> answer;
+  merged_.clear();
   std::int64_t row = 0;
   for (const StepSequence& sequence : sequences) {
     auto& candidates = answer.emplace_back();
@@ -94,11 +101,43 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       candidates.push_back({.position = position,
                             .token = static_cast<TokenId>(merged.pick.id),
                             .confidence = merged.probability(merged.pick.logit),
-                            .best_unmasked = static_cast<TokenId>(merged.best_unmasked.id)});
+                            .best_unmasked = static_cast<TokenId>(merged.best_unmasked.id),
+                            .logprob = merged.logprob(merged.pick.logit),
+                            .best_unmasked_logprob = merged.logprob(merged.best_unmasked.logit)});
+      merged_.push_back(merged);
       ++row;
     }
   }
+  add_top(sequences, logits, answer);
   return answer;
+}
+
+void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
+                                   const float* logits,
+                                   std::vector<std::vector<Candidate>>& candidates) {
+  const std::int64_t width = shape_.local_vocabulary();
+  std::vector<double> mine;
+  std::int64_t row = 0;
+  for (const StepSequence& sequence : sequences) {
+    for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i, ++row) {
+      if (sequence.top_logprobs <= 0) continue;
+      const std::span slice(logits + row * width, width);
+      append_top(slice, shape_.first_vocabulary_id(), sequence.top_logprobs, mine);
+    }
+  }
+  if (mine.empty()) return;  // on every rank
+  const std::vector<double> all = gather(communicator_, mine);
+  std::size_t begin = 0;
+  row = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const int count = sequences[s].top_logprobs;
+    for (Candidate& candidate : candidates[s]) {
+      const RowMerge& merged = merged_[row++];
+      if (count <= 0) continue;
+      candidate.top = merge_top(all, begin, mine.size(), count, merged.most, std::log(merged.sum));
+      begin += 2 * static_cast<std::size_t>(count);
+    }
+  }
 }
 
 void VocabularyStatistics::describe(const StepSequence& sequence,

@@ -13,16 +13,16 @@ namespace rubato {
 
 /// Turns each rank's slice of the logits into candidates: every rank contributes a few numbers a
 /// row, never its logits. Rows that sample under top_p or top_k also exchange the most probable
-/// ids, no more than can matter. The log-sum-exp is summed in the same order at any tensor-parallel
-/// size. Engine thread only.
+/// ids, no more than can matter, and so do those that are asked for log-probabilities. The
+/// log-sum-exp is summed in the same order at any tensor-parallel size. Engine thread only.
 class VocabularyStatistics {
  public:
   VocabularyStatistics(const ModelShape& shape, Communicator& communicator);
 
   /// By sequence, one candidate for each eligible position. logits: [eligible rows of all
-  /// sequences, local_vocabulary]. The same on every rank.
+  /// sequences, local_vocabulary], changed as the sequences' rules say. The same on every rank.
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
-                                                 const float* logits,
+                                                 float* logits,
                                                  TokenId mask_id);
 
  private:
@@ -39,6 +39,7 @@ class VocabularyStatistics {
     /// Of an id under the softmax of all logits. Not by way of a log-sum-exp, whose rounding would
     /// drown what a probability near 1 lacks of 1, and with it which of two such is greater.
     double probability(double logit) const { return std::exp(logit - most) / sum; }
+    double logprob(double logit) const { return logit - most - std::log(sum); }
   };
 
   void describe(const StepSequence& sequence,
@@ -53,6 +54,9 @@ class VocabularyStatistics {
                      int most_probable) const;
   Scored best_other_than(TokenId id, const float* logits) const;
   RowMerge merge(std::int64_t row, std::int64_t rows) const;
+  void add_top(std::span<const StepSequence> sequences,
+               const float* logits,
+               std::vector<std::vector<Candidate>>& candidates);
   TokenId sample_truncated(const StepSequence& sequence,
                            Position position,
                            const float* logits,
@@ -63,6 +67,7 @@ class VocabularyStatistics {
   int groups_;                    // of this rank
   std::int64_t numbers_per_row_;  // what a rank says of a row
   std::vector<double> gathered_;  // [tp, rows, numbers_per_row_]
+  std::vector<RowMerge> merged_;  // [rows]
 };
 
 }  // namespace rubato

@@ -50,6 +50,32 @@ StepTrace get_trace(ByteReader& reader) {
   return trace;
 }
 
+void put(ByteWriter& writer, std::span<const CommitLogprobs> logprobs) {
+  writer.put(static_cast<std::uint32_t>(logprobs.size()));
+  for (const CommitLogprobs& said : logprobs) {
+    writer.put(said.logprob);
+    writer.put(static_cast<std::uint32_t>(said.top.size()));
+    for (const auto& [token, logprob] : said.top) {
+      writer.put(token);
+      writer.put(logprob);
+    }
+  }
+}
+
+std::vector<CommitLogprobs> get_logprobs(ByteReader& reader) {
+  constexpr std::size_t kLeastSaid = 12, kTop = 12;
+  std::vector<CommitLogprobs> logprobs(reader.get_count(kLeastSaid));
+  for (CommitLogprobs& said : logprobs) {
+    said.logprob = reader.get<double>();
+    said.top.resize(reader.get_count(kTop));
+    for (auto& [token, logprob] : said.top) {
+      token = reader.get<TokenId>();
+      logprob = reader.get<double>();
+    }
+  }
+  return logprobs;
+}
+
 void put(ByteWriter& writer, const GenerationStats& stats) {
   writer.put<std::int32_t>(stats.forward_passes);
   writer.put<std::int32_t>(stats.refreshes);
@@ -118,6 +144,7 @@ void put(ByteWriter& writer, const UpdateMessage& message) {
   const GenerationUpdate& update = message.update;
   writer.put(message.id);
   writer.put_all<Commit>(update.commits);
+  put(writer, update.logprobs);
   put(writer, update.stats);
   writer.put<std::uint8_t>(update.finished);
   writer.put<std::uint8_t>(update.trace.has_value());
@@ -130,6 +157,7 @@ void get(ByteReader& reader, UpdateMessage& message) {
   GenerationUpdate& update = message.update;
   message.id = reader.get<LinkId>();
   update.commits = reader.get_all<Commit>();
+  update.logprobs = get_logprobs(reader);
   update.stats = get_stats(reader);
   update.finished = reader.get<std::uint8_t>() != 0;
   if (reader.get<std::uint8_t>() != 0) update.trace = get_trace(reader);

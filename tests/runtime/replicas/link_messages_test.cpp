@@ -16,6 +16,9 @@ GenerationRequest some_request() {
   request.policy.refresh_every = 3;
   request.commit = {.rule = CommitRule::kFactor, .threshold = 0.9, .steps = 0, .factor = 1.5};
   request.sampling = {.temperature = 0.7, .top_p = 0.9, .top_k = 5, .seed = 77};
+  request.suffix = {5, 6};
+  request.rules = {.bias = {{7, -1.5f}}, .late = {2}, .min_tokens = 3};
+  request.top_logprobs = 4;
   request.ignore_eos = true;
   request.trace = true;
   return request;
@@ -24,6 +27,7 @@ GenerationRequest some_request() {
 UpdateMessage some_update() {
   UpdateMessage message{9, {}};
   message.update.commits = {{3, 11}, {5, 12}};
+  message.update.logprobs = {{-0.5, {{11, -0.5}, {4, -2}}}, {-0.25, {}}};
   message.update.stats = {
       .forward_passes = 4, .refreshes = 2, .rows_computed = 123456789012, .layers_refreshed = 7};
   message.update.trace = StepTrace{2, {0.5, 0.25}, {1, 2}, {{3, 11}, {5, 12}}};
@@ -78,6 +82,7 @@ TEST(LinkMessages, NewsArriveWhole) {
   const UpdateMessage found = round_trip(some_update()), sent = some_update();
   EXPECT_EQ(found.id, sent.id);
   EXPECT_EQ(found.update.commits, sent.update.commits);
+  EXPECT_EQ(found.update.logprobs, sent.update.logprobs);
   EXPECT_EQ(found.update.stats, sent.update.stats);
   EXPECT_TRUE(found.update.finished);
   ASSERT_TRUE(found.update.trace.has_value());

@@ -69,13 +69,15 @@ std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest
   for (std::size_t i = 0; i < requests.size(); ++i) {
     Generated& result = results[i];
     result.canvas = requests[i].prompt;
-    result.canvas.resize(requests[i].prompt.size() + requests[i].max_tokens, config_.mask_token_id);
     GenerationRequest request = requests[i];
+    result.canvas.resize(request.generated_end(), config_.mask_token_id);
+    result.canvas.insert(result.canvas.end(), request.suffix.begin(), request.suffix.end());
     request.trace = true;
     auto handle = coordinator_->submit(
         request, [&result, &left, &after_step, i](const GenerationUpdate& update) {
           for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
           if (update.trace) result.trace.push_back(*update.trace);
+          for (const CommitLogprobs& said : update.logprobs) result.logprobs.push_back(said);
           result.stats = update.stats;
           if (after_step) after_step(i);
           if (update.finished || update.error) left.count_down();

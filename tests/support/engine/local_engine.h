@@ -17,6 +17,7 @@ namespace rubato::testing {
 struct Generated {
   std::vector<TokenId> canvas;  ///< MASK where nothing was committed
   std::vector<StepTrace> trace;
+  std::vector<CommitLogprobs> logprobs;  ///< of all commits, step by step, where asked for
   GenerationStats stats;
 };
 

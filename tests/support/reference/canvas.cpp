@@ -22,6 +22,7 @@ Canvas::Canvas(const ModelConfig& config, const GenerationRequest& request)
   block_length_ = by_block ? request.policy.block_length : request.max_tokens;
   tokens_.resize(tokens_.size() + request.max_tokens, config.mask_token_id);
   masked_ = range(prompt_length_, length());
+  tokens_.insert(tokens_.end(), request.suffix.begin(), request.suffix.end());
   enter_block();
 }
 
@@ -54,7 +55,7 @@ void Canvas::enter_block() {
   const Position begin = masked_.front() - (masked_.front() - prompt_length_) % block_length_;
   if (begin == block_begin_) return;
   block_begin_ = begin;
-  block_end_ = std::min(begin + block_length_, length());
+  block_end_ = std::min(begin + block_length_, prompt_length_ + request_.max_tokens);
   block_masks_ =
       static_cast<int>(std::ranges::count_if(masked_, [&](Position p) { return p < block_end_; }));
   step_in_block_ = 0;

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <set>
 
 #include "runtime/base/check.h"
@@ -46,7 +48,9 @@ class Decoder {
   at::Tensor run_layers(const Plan& plan, Step& step);
   double similarity(const at::Tensor& before, const at::Tensor& after) const;
   void track(const at::Tensor& attention, const Positions& rows, const Positions& window);
+  at::Tensor changed(at::Tensor logits, Position position) const;
   std::vector<Commit> choose_commits(const Positions& window, const at::Tensor& logits, Step& step);
+  void tell(const Positions& window, const at::Tensor& logits, Step& step) const;
 
   const Network& network_;
   const GenerationRequest& request_;
@@ -82,6 +86,7 @@ Step Decoder::step() {
   const Plan plan = this->plan();
   const at::Tensor logits = run_layers(plan, step);
   step.trace.committed = choose_commits(plan.window, logits, step);
+  if (request_.top_logprobs >= 0) tell(plan.window, logits, step);
   canvas_.write(step.trace.committed);
   tracked_ = tracked_next_;
   step.margin = margin_.least();
@@ -190,13 +195,40 @@ void Decoder::track(const at::Tensor& attention, const Positions& rows, const Po
   tracked_next_.insert(order.begin(), order.begin() + count);
 }
 
+/// A position's logits as the request's rules leave them.
+at::Tensor Decoder::changed(at::Tensor logits, Position position) const {
+  for (const auto& [token, bias] : request_.rules.bias) logits[token].add_(bias);
+  const Position index = position - static_cast<Position>(request_.prompt.size());
+  if (index >= request_.rules.min_tokens) return logits;
+  for (const TokenId token : request_.rules.late)
+    logits[token].fill_(-std::numeric_limits<double>::infinity());
+  return logits;
+}
+
+/// What the model says of the committed tokens.
+void Decoder::tell(const Positions& window, const at::Tensor& logits, Step& step) const {
+  for (const auto& [position, token] : step.trace.committed) {
+    const auto row = std::ranges::find(window, position) - window.begin();
+    const at::Tensor logprobs =
+        changed(logits[row].to(at::kDouble), position).log_softmax(0).contiguous();
+    const double* of = logprobs.data_ptr<double>();
+    CommitLogprobs& said = step.logprobs.emplace_back();
+    said.logprob = of[token];
+    std::vector<TokenId> order(logprobs.numel());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [of](TokenId a, TokenId b) { return of[a] > of[b]; });
+    for (const TokenId id : std::span(order).first(request_.top_logprobs))
+      said.top.push_back({id, of[id]});
+  }
+}
+
 std::vector<Commit> Decoder::choose_commits(const Positions& window,
                                             const at::Tensor& logits,
                                             Step& step) {
   const TokenId mask_id = network_.config().mask_token_id;
   std::vector<Pick> picks;
   for (std::int64_t i = 0; i < logits.size(0); ++i) {
-    const at::Tensor z = logits[i].to(at::kDouble);
+    const at::Tensor z = changed(logits[i].to(at::kDouble), window[i]);
     picks.push_back(pick({z.data_ptr<double>(), z.data_ptr<double>() + z.numel()},
                          request_.sampling,
                          canvas_.step(),

@@ -18,6 +18,7 @@ struct Caches {
 /// What a step did, and what tests want to know beside that.
 struct Step {
   StepTrace trace;
+  std::vector<CommitLogprobs> logprobs;  ///< of the commits, where asked for
   double margin = 0;           ///< see Margin: how near a decision of this step was to another
   std::vector<Position> rows;  ///< of a reuse pass, a position that is there twice included
   int picked_mask = 0;         ///< eligible positions that sat the step out

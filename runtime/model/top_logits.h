@@ -1,0 +1,27 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "cache/types.h"
+#include "runtime/decoding/token_logprob.h"
+
+namespace rubato {
+
+/// Appends the `count` highest logits of a rank's slice, which begins with `first_id`, as (id,
+/// logit) pairs, best first, ties by lowest id. Where the slice is shorter, ids of -1 fill up.
+void append_top(std::span<const float> logits,
+                TokenId first_id,
+                int count,
+                std::vector<double>& out);
+
+/// The best `count` of what all ranks appended for one row: rank r's pairs begin at
+/// `gathered[begin + r * stride]`. `log_sum` is that of exp(z - most) over the vocabulary.
+std::vector<TokenLogprob> merge_top(std::span<const double> gathered,
+                                    std::size_t begin,
+                                    std::size_t stride,
+                                    int count,
+                                    double most,
+                                    double log_sum);
+
+}  // namespace rubato
