@@ -8,8 +8,11 @@
 #include <deque>
 
 #include "http/connection.h"
+#include "http/openai/error.h"
 #include "http/openai/json_text.h"
 #include "http/openai/response.h"
+#include "http/openai/stream.h"
+#include "http/openai/tokenize.h"
 #include "http/request_checks.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
@@ -106,10 +109,10 @@ class Session {
 
   awaitable<bool> route() {
     const std::string path = path_of(request_.target());
-    const bool chat = path == "/v1/chat/completions";
-    if (chat || path == "/v1/completions") {
+    const PostRoute post = post_route(path);
+    if (post != PostRoute::kNone) {
       if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
-      co_return co_await complete(chat);
+      co_return co_await answer_post(post);
     }
     const std::optional<json::value> found = look_up(path);
     if (!found) {
@@ -136,6 +139,7 @@ class Session {
   std::optional<json::value> look_up(const std::string& path) const {
     if (path == "/health") return json::object{{"status", "ready"}};
     if (path == "/health/live") return json::object{{"status", "live"}};
+    if (path == "/load") return load();
     if (path == "/version") return json::object{{"version", context_.config.version}};
     if (path == "/v1/models")
       return json::object{{"object", "list"}, {"data", json::array{make_model(context_.model)}}};
@@ -143,21 +147,35 @@ class Session {
     return std::nullopt;
   }
 
-  Result<ApiRequest> parse(bool chat) const {
+  json::object load() const {
+    const EngineStatus status = context_.client.status();
+    return {{"server_load", context_.active_requests.load()},
+            {"running", status.running},
+            {"waiting", status.waiting},
+            {"cache_tokens_used", status.cache_tokens_used},
+            {"cache_tokens_total", status.cache_tokens_total}};
+  }
+
+  enum class PostRoute { kNone, kChat, kCompletion, kTokenize, kDetokenize };
+
+  static PostRoute post_route(std::string_view path) {
+    if (path == "/v1/chat/completions") return PostRoute::kChat;
+    if (path == "/v1/completions") return PostRoute::kCompletion;
+    if (path == "/tokenize") return PostRoute::kTokenize;
+    if (path == "/detokenize") return PostRoute::kDetokenize;
+    return PostRoute::kNone;
+  }
+
+  Result<json::object> parse_body() const {
     json::parse_options options;
     options.max_depth = static_cast<std::size_t>(context_.config.max_json_depth);
     boost::system::error_code code;
-    const json::value body = json::parse(request_.body(), code, {}, options);
+    json::value body = json::parse(request_.body(), code, {}, options);
     if (code)
       return Error{Code::kInvalidArgument,
                    concat("the body is not JSON that can be read: ", code.message())};
     if (!body.is_object()) return Error{Code::kInvalidArgument, "the body must be a JSON object"};
-    const ApiContext api{context_.model,
-                         context_.tokenizer,
-                         context_.chat_template ? &*context_.chat_template : nullptr,
-                         context_.defaults};
-    return chat ? parse_chat_request(body.get_object(), api)
-                : parse_completion_request(body.get_object(), api);
+    return std::move(body.get_object());
   }
 
   bool has_json_body() const {
@@ -165,21 +183,36 @@ class Session {
     return beast::iequals(type.substr(0, type.find_first_of("; \t")), "application/json");
   }
 
-  awaitable<bool> complete(bool chat) {
+  awaitable<bool> answer_post(PostRoute route) {
     if (!has_json_body()) {
       const Error error{Code::kInvalidArgument, "Content-Type must be application/json"};
       co_return co_await send_error(415, error);
     }
-    Result<ApiRequest> parsed = parse(chat);
+    const Result<json::object> body = parse_body();
+    if (!body) co_return co_await send_error(body.error());
+    const ApiContext api{context_.model,
+                         context_.tokenizer,
+                         context_.chat_template ? &*context_.chat_template : nullptr,
+                         context_.defaults};
+    if (route == PostRoute::kTokenize || route == PostRoute::kDetokenize) {
+      const auto found =
+          route == PostRoute::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
+      if (!found) co_return co_await send_error(found.error());
+      co_return co_await send_json(200, *found);
+    }
+    Result<ApiRequest> parsed = route == PostRoute::kChat ? parse_chat_request(*body, api)
+                                                          : parse_completion_request(*body, api);
     if (!parsed) co_return co_await send_error(parsed.error());
+    co_return co_await complete(*parsed);
+  }
+
+  awaitable<bool> complete(const ApiRequest& request) {
     const auto inbox = std::make_shared<Inbox>(connection_->strand());
     std::vector<GenerationHandle> handles;
-    std::vector<Answer> answers;
-    for (const GenerationRequest& choice : parsed->choices) {
+    for (const GenerationRequest& choice : request.choices) {
       Result<GenerationHandle> handle = context_.client.submit(choice, inbox->sink(handles.size()));
       if (!handle) co_return co_await send_error(handle.error());
       handles.push_back(std::move(handle).value());
-      answers.emplace_back(context_.tokenizer, choice, context_.model.stop_ids, parsed->stop);
     }
     const Counted active(context_.active_requests);
     // A client that leaves frees its places in the engine at once.
@@ -187,8 +220,8 @@ class Session {
       inbox->client_gone = true;
       inbox->wake.cancel();
     });
-    const bool written = parsed->stream ? co_await stream(*parsed, *inbox, handles, answers)
-                                        : co_await collect(*parsed, *inbox, handles, answers);
+    const bool written = request.stream ? co_await stream(request, *inbox, handles)
+                                        : co_await collect(request, *inbox, handles);
     connection_->stop_watching();
     co_return written;
   }
@@ -205,8 +238,10 @@ class Session {
 
   awaitable<bool> collect(const ApiRequest& request,
                           Inbox& inbox,
-                          std::vector<GenerationHandle>& handles,
-                          std::vector<Answer>& answers) {
+                          std::vector<GenerationHandle>& handles) {
+    std::vector<Answer> answers;
+    for (std::size_t i = 0; i < handles.size(); ++i)
+      answers.push_back(request.new_answer(i, context_.tokenizer));
     while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
       const auto news = co_await next_news(inbox);
       if (!news) co_return false;
@@ -223,51 +258,28 @@ class Session {
 
   awaitable<bool> stream(const ApiRequest& request,
                          Inbox& inbox,
-                         std::vector<GenerationHandle>& handles,
-                         std::vector<Answer>& answers) {
-    const ResponseHead head = make_head(request, context_.model);
-    std::vector<bool> begun(answers.size(), false);  // choices whose role was sent
-    std::string failure;
+                         std::vector<GenerationHandle>& handles) {
+    AnswerStream stream(request, context_.model, context_.tokenizer);
+    std::optional<Error> failure;
     const bool begun_well = co_await begin_stream();
     if (!begun_well) co_return false;
-    while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
+    while (!stream.complete() && !failure) {
       const auto news = co_await next_news(inbox);
       if (!news) co_return false;
       const auto& [choice, update] = *news;
-      if (answers[choice].complete()) continue;
-      if (update.error) {
-        failure = event(make_error(*update.error));
-        break;
-      }
-      std::string events;
-      const std::string text = answers[choice].add(update);
-      const bool traced = update.trace && request.trace;
-      if (request.chat && !begun[choice] &&
-          (traced || !text.empty() || answers[choice].complete())) {
-        events += event(make_text_chunk(head, request, choice, "", /*first=*/true));
-        begun[choice] = true;
-      }
-      if (traced) events += event(make_trace_chunk(head, request, choice, *update.trace));
-      if (!text.empty())
-        events += event(make_text_chunk(head, request, choice, text, /*first=*/false));
-      if (answers[choice].complete()) {
-        handles[choice].cancel();
-        events += event(make_final_chunk(head, request, choice, answers[choice]));
-      }
+      if (stream.answers()[choice].complete()) continue;
+      failure = update.error;
+      if (failure) continue;
+      std::string events = stream.add(choice, update);
+      if (stream.answers()[choice].complete()) handles[choice].cancel();
       if (events.empty()) continue;
       const bool written = co_await connection_->send_part(std::move(events));
       if (!written) co_return false;
     }
-    std::string last = std::move(failure);
-    if (last.empty() && request.include_usage)
-      last = event(make_usage_chunk(head, request, answers));
-    last += "data: [DONE]\n\n";
-    const bool written = co_await connection_->send_part(std::move(last));
+    const bool written = co_await connection_->send_part(stream.end(failure));
     if (!written) co_return false;
     co_return co_await connection_->end_stream();
   }
-
-  static std::string event(const json::object& chunk) { return "data: " + to_json(chunk) + "\n\n"; }
 
   awaitable<bool> begin_stream() {
     StreamHeader header(http::status::ok, 11);

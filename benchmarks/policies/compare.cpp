@@ -55,7 +55,7 @@ Result<Measurement> score(const Bench& bench,
                           const Question& question,
                           const GenerationRequest& request,
                           std::span<const GenerationUpdate> updates) {
-  Answer answer(bench.context.tokenizer, request, bench.context.model.stop_ids, {});
+  Answer answer(bench.context.tokenizer, request, {.stop_ids = bench.context.model.stop_ids});
   Measurement one;
   for (const GenerationUpdate& update : updates) {
     answer.add(update);
@@ -66,7 +66,7 @@ Result<Measurement> score(const Bench& bench,
   one.questions = 1;
   one.right = *right ? 1 : 0;
   one.tokens = std::ssize(answer.token_ids());
-  one.cost = answer.stats();
+  one.cost = updates.back().stats;
   return one;
 }
 

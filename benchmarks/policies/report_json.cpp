@@ -1,7 +1,7 @@
 #include <boost/json.hpp>
 
 #include "benchmarks/policies/report.h"
-#include "http/openai/response.h"
+#include "http/openai/choice.h"
 
 namespace rubato {
 namespace {

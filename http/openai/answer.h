@@ -11,23 +11,29 @@
 
 namespace rubato {
 
+/// How ids become an answer's text, and where that ends.
+struct AnswerOptions {
+  std::vector<std::string> stop = {};  ///< strings that end the text
+  std::vector<TokenId> stop_ids = {};  ///< tokens that end the text
+  bool include_stop = false;           ///< what ended the text is part of it
+  bool skip_special = true;            ///< special tokens have no text
+  int min_tokens = 0;                  ///< a stop string counts only behind so many tokens
+  std::string echo = {};               ///< what the text begins with; not searched for stop strings
+};
+
 /// Turns one generation's commits, which come in any order, into its answer. Text is given only up
 /// to the first position that is still masked, never half a character, never a part of a stop
 /// string: what was given never changes. Not thread safe.
 class Answer {
  public:
-  /// `stop_ids` end the text (none under ignore_eos). The tokenizer must outlive this.
-  Answer(const Tokenizer& tokenizer,
-         const GenerationRequest& request,
-         std::vector<TokenId> stop_ids,
-         std::vector<std::string> stop);
+  /// The tokenizer must outlive this.
+  Answer(const Tokenizer& tokenizer, const GenerationRequest& request, AnswerOptions options);
 
   /// Takes a step's news; returns the text that became certain. Does nothing once `complete`.
   std::string add(const GenerationUpdate& update);
 
-  /// Nothing further changes: the generation finished, or a stop string was met (cancel it then).
+  /// Nothing further changes: the generation finished, or the text has ended (cancel it then).
   bool complete() const { return complete_; }
-  bool met_stop_string() const { return std::holds_alternative<std::string>(stop_reason_); }
 
   const std::string& text() const { return text_; }
   const char* finish_reason() const {
@@ -36,25 +42,36 @@ class Answer {
   const std::variant<std::monostate, std::string, TokenId>& stop_reason() const {
     return stop_reason_;
   }
-  std::span<const TokenId> token_ids() const {
-    return std::span(ids_).first(num_tokens_);
-  }  ///< up to and including the stop
+  std::span<const TokenId> token_ids() const { return ids_; }  ///< up to and including the stop
+
+  /// Of each of `token_ids`; empty where they were not asked for.
+  std::span<const CommitLogprobs> logprobs() const;
+  /// Where in `text` the text of a token of `token_ids` begins, in bytes.
+  std::size_t text_begin(std::size_t token) const;
+  /// How many of `token_ids` have all their text in what `add` has given so far; all of them once
+  /// complete.
+  std::size_t num_given_tokens() const;
+
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
   const GenerationStats& stats() const { return stats_; }
   const std::vector<StepTrace>& trace() const { return trace_; }
 
  private:
   void read_prefix();
+  void end_at(TokenId id);
   void append(const std::string& more);
-  std::string release(bool all);
+  std::size_t held_back() const;
+  std::string release();
 
-  std::vector<TokenId> stop_ids_;
-  std::vector<std::string> stop_;
+  const Tokenizer* tokenizer_;
+  AnswerOptions options_;
   std::vector<std::optional<TokenId>> canvas_;  // the generated part
   Position prompt_length_;
   IncrementalDecoder decoder_;
-  std::vector<TokenId> ids_;  // the committed prefix, up to the stop
-  std::size_t num_tokens_ = 0;
-  std::string text_;  // certain, or held back from `given_` on
+  std::vector<CommitLogprobs> logprobs_;  // beside canvas_; empty where they were not asked for
+  std::vector<TokenId> ids_;              // the committed prefix, up to the stop
+  std::vector<std::size_t> text_ends_;    // of each of ids_, in text_ before it was cut
+  std::string text_;                      // certain, or held back from `given_` on
   std::size_t given_ = 0;
   bool text_ended_ = false;
   bool complete_ = false;

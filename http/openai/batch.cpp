@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "http/openai/error.h"
 #include "http/openai/json_text.h"
 #include "http/openai/response.h"
 #include "runtime/base/concat.h"
@@ -51,11 +52,9 @@ class Batch {
       return;
     }
     line->request = std::move(parsed).value();
-    for (const GenerationRequest& choice : line->request->choices) {
-      line->answers.emplace_back(
-          context_.tokenizer, choice, context_.model.stop_ids, line->request->stop);
-    }
-    line->unfinished = line->answers.size();
+    line->unfinished = line->request->choices.size();
+    for (std::size_t i = 0; i < line->unfinished; ++i)
+      line->answers.push_back(line->request->new_answer(i, context_.tokenizer));
     for (std::size_t i = 0; i < line->answers.size() && !line->error; ++i) submit(line, i, lock);
   }
 
@@ -120,8 +119,10 @@ class Batch {
       if (line->answers[i].complete() || line->error) return;
       if (update.error) line->error = update.error;
       line->answers[i].add(update);
-      if (line->answers[i].complete()) --line->unfinished;
-      if (line->answers[i].met_stop_string()) line->handles[i].cancel();
+      if (line->answers[i].complete()) {
+        --line->unfinished;
+        line->handles[i].cancel();
+      }
       if (line->done() || line->error) changed_.notify_all();
     };
     auto handle = client_.submit(line->request->choices[i], sink);

@@ -25,6 +25,16 @@ struct FieldError {
   throw FieldError{{code, message, param}};
 }
 
+/// Runs parsing code that throws FieldError; its answer, or the error.
+template <class Parse>
+auto catching_field_errors(const Parse& parse) -> Result<decltype(parse())> {
+  try {
+    return parse();
+  } catch (const FieldError& mistake) {
+    return mistake.error;
+  }
+}
+
 /// Reads one object's fields; null counts as absent. `path` is what stands before a field's name in
 /// messages.
 class Fields {

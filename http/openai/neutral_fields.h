@@ -8,4 +8,7 @@ namespace rubato {
 /// Throws FieldError.
 void refuse_unsupported(const Fields& fields);
 
+/// Refuses what completions have and chats have not.
+void refuse_in_chat(const Fields& fields);
+
 }  // namespace rubato

@@ -7,28 +7,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::vector<TokenId> read_ids(const json::array& list,
-                              const std::string& param,
-                              const ApiContext& context) {
-  std::vector<TokenId> ids;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const bool known = list[i].is_int64() && list[i].get_int64() >= 0 &&
-                       list[i].get_int64() < context.tokenizer.vocabulary_size();
-    if (!known)
-      reject(param,
-             concat("token ",
-                    i,
-                    " is ",
-                    Fields::shown(list[i]),
-                    "; ids are integers from 0 to ",
-                    context.tokenizer.vocabulary_size() - 1));
-    if (list[i].get_int64() == context.model.mask_id)
-      reject(param, concat("token ", i, " is the mask token, which a prompt cannot hold"));
-    ids.push_back(static_cast<TokenId>(list[i].get_int64()));
-  }
-  return ids;
-}
-
 std::string read_content(const json::value& content, const std::string& param) {
   if (content.is_string()) return std::string(content.get_string());
   if (!content.is_array())
@@ -42,30 +20,6 @@ std::string read_content(const json::value& content, const std::string& param) {
     text += piece->get_string();
   }
   return text;
-}
-
-}  // namespace
-
-std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
-  const auto* value = body.find("prompt");
-  if (value == nullptr) reject("prompt", "`prompt` is required");
-  const char* allowed =
-      "`prompt` must be a string, a list of strings, a list of token ids, or a list of such lists";
-  if (value->is_string()) return {context.tokenizer.encode(value->get_string())};
-  if (!value->is_array() || value->get_array().empty()) reject("prompt", allowed);
-  const json::array& list = value->get_array();
-  if (list[0].is_number()) return {read_ids(list, "prompt", context)};
-  std::vector<std::vector<TokenId>> prompts;
-  for (const json::value& one : list) {
-    if (one.is_string()) {
-      prompts.push_back(context.tokenizer.encode(one.get_string()));
-    } else if (one.is_array()) {
-      prompts.push_back(read_ids(one.get_array(), "prompt", context));
-    } else {
-      reject("prompt", allowed);
-    }
-  }
-  return prompts;
 }
 
 std::vector<ChatMessage> read_messages(const Fields& body) {
@@ -89,6 +43,89 @@ std::vector<ChatMessage> read_messages(const Fields& body) {
     messages.push_back({*role, read_content(*content, fields.name("content"))});
   }
   return messages;
+}
+
+}  // namespace
+
+void require_served_model(const Fields& body, const ServedModel& model) {
+  const auto name = body.string("model");
+  if (!name || *name == model.id) return;
+  throw FieldError{unknown_model(*name)};
+}
+
+std::vector<TokenId> read_token_ids(const json::array& list,
+                                    const std::string& param,
+                                    const ApiContext& context,
+                                    bool mask_allowed) {
+  std::vector<TokenId> ids;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const bool known = list[i].is_int64() && list[i].get_int64() >= 0 &&
+                       list[i].get_int64() < context.tokenizer.vocabulary_size();
+    if (!known)
+      reject(param,
+             concat("token ",
+                    i,
+                    " is ",
+                    Fields::shown(list[i]),
+                    "; ids are integers from 0 to ",
+                    context.tokenizer.vocabulary_size() - 1));
+    if (!mask_allowed && list[i].get_int64() == context.model.mask_id)
+      reject(
+          param,
+          concat("token ", i, " is the mask token, which stands for what is yet to be generated"));
+    ids.push_back(static_cast<TokenId>(list[i].get_int64()));
+  }
+  return ids;
+}
+
+std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
+  const auto* value = body.find("prompt");
+  if (value == nullptr) reject("prompt", "`prompt` is required");
+  const char* allowed =
+      "`prompt` must be a string, a list of strings, a list of token ids, or a list of such lists";
+  if (value->is_string()) return {context.tokenizer.encode(value->get_string())};
+  if (!value->is_array() || value->get_array().empty()) reject("prompt", allowed);
+  const json::array& list = value->get_array();
+  if (list[0].is_number()) return {read_token_ids(list, "prompt", context)};
+  std::vector<std::vector<TokenId>> prompts;
+  for (const json::value& one : list) {
+    if (one.is_string()) {
+      prompts.push_back(context.tokenizer.encode(one.get_string()));
+    } else if (one.is_array()) {
+      prompts.push_back(read_token_ids(one.get_array(), "prompt", context));
+    } else {
+      reject("prompt", allowed);
+    }
+  }
+  return prompts;
+}
+
+std::vector<TokenId> read_suffix(const Fields& body, const Tokenizer& tokenizer) {
+  return tokenizer.encode(body.string("suffix").value_or(""));
+}
+
+std::vector<std::string> prompt_texts(const Fields& body,
+                                      const std::vector<std::vector<TokenId>>& prompts,
+                                      const Tokenizer& tokenizer,
+                                      bool skip_special) {
+  const json::value& given = *body.find("prompt");
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const json::value* one = &given;
+    if (given.is_array() && !given.get_array()[0].is_number()) one = &given.get_array()[i];
+    texts.push_back(one->is_string() ? std::string(one->get_string())
+                                     : tokenizer.decode(prompts[i], skip_special));
+  }
+  return texts;
+}
+
+std::vector<TokenId> encode_chat(const Fields& body, const ApiContext& context) {
+  if (context.chat_template == nullptr) {
+    reject("messages",
+           "this checkpoint's chat template is not recognised; name one in the server's "
+           "configuration (model.chat_template)");
+  }
+  return context.chat_template->encode(context.tokenizer, read_messages(body));
 }
 
 }  // namespace rubato

@@ -1,8 +1,9 @@
 #include "http/openai/request.h"
 
 #include <algorithm>
-#include <random>
 
+#include "http/openai/answer_fields.h"
+#include "http/openai/decoding_fields.h"
 #include "http/openai/diffusion_fields.h"
 #include "http/openai/neutral_fields.h"
 #include "http/openai/prompt_fields.h"
@@ -12,44 +13,62 @@ namespace {
 
 namespace json = boost::json;
 
-std::vector<std::string> read_stop(const Fields& body) {
-  const auto* value = body.find("stop");
-  if (value == nullptr) return {};
-  std::vector<std::string> stop;
-  if (value->is_string()) {
-    stop.emplace_back(value->get_string());
-  } else if (value->is_array() && value->get_array().size() <= 4) {
-    for (const json::value& one : value->get_array()) {
-      if (!one.is_string()) reject("stop", "`stop` must be a string or a list of up to 4 strings");
-      stop.emplace_back(one.get_string());
-    }
-  } else {
-    reject("stop", "`stop` must be a string or a list of up to 4 strings");
-  }
-  std::erase(stop, "");
-  return stop;
+void read_stream_options(const Fields& body, ApiRequest& request) {
+  request.stream = body.boolean("stream", false);
+  const auto* options = body.find("stream_options");
+  if (options == nullptr) return;
+  if (!request.stream) reject("stream_options", "`stream_options` is allowed with `stream` only");
+  if (!options->is_object()) reject("stream_options", "`stream_options` must be an object");
+  const Fields fields(options->get_object(), "stream_options.");
+  request.include_usage = fields.boolean("include_usage", false);
+  request.continuous_usage = fields.boolean("continuous_usage_stats", false);
 }
 
 /// Everything that chat and completions share, but for the prompts and the length.
-ApiRequest read_common(const Fields& body, const ApiContext& context) {
-  if (const auto model = body.string("model"); model && *model != context.model.id)
-    throw FieldError{unknown_model(*model)};
+ApiRequest read_common(const Fields& body, const ApiContext& context, bool chat) {
+  require_served_model(body, context.model);
   refuse_unsupported(body);
   ApiRequest request;
-  request.stream = body.boolean("stream", false);
+  request.chat = chat;
+  read_stream_options(body, request);
   request.return_token_ids = body.boolean("return_token_ids", false);
-  request.stop = read_stop(body);
+  body.boolean("add_special_tokens", true);  // these tokenizers add none either way
+  request.answer = read_answer_options(body, context);
   request.choices_per_prompt = static_cast<int>(body.integer("n", 1, 16).value_or(1));
-  if (const auto* options = body.find("stream_options")) {
-    if (!request.stream) reject("stream_options", "`stream_options` is allowed with `stream` only");
-    if (!options->is_object()) reject("stream_options", "`stream_options` must be an object");
-    const Fields fields(options->get_object(), "stream_options.");
-    request.include_usage = fields.boolean("include_usage", false);
-    if (fields.boolean("continuous_usage_stats", false))
-      reject("stream_options.continuous_usage_stats",
-             "`stream_options.continuous_usage_stats` is not supported yet");
-  }
   return request;
+}
+
+/// The number of tokens to generate for a prompt; refused when they do not fit the context.
+int fitting_length(const GenerationRequest& base,
+                   std::optional<std::int64_t> max_tokens,
+                   const ApiContext& context,
+                   const char* param) {
+  const std::int64_t given = std::ssize(base.prompt) + std::ssize(base.suffix);
+  const std::int64_t room = context.model.max_context - given;
+  const std::int64_t length =
+      max_tokens.value_or(std::min<std::int64_t>(512, std::max<std::int64_t>(room, 1)));
+  if (length > room) {
+    reject(param,
+           concat("This model's maximum context length is ",
+                  context.model.max_context,
+                  " tokens. The prompt has ",
+                  given,
+                  " tokens and ",
+                  length,
+                  " are to be generated, ",
+                  length + given,
+                  " in all."),
+           Code::kTooLong);
+  }
+  if (length < base.rules.min_tokens) {
+    reject("min_tokens",
+           concat("`min_tokens` is ",
+                  base.rules.min_tokens,
+                  "; it must be at most the ",
+                  length,
+                  " tokens to generate"));
+  }
+  return static_cast<int>(length);
 }
 
 void add_choices(const Fields& body,
@@ -57,64 +76,30 @@ void add_choices(const Fields& body,
                  const std::vector<std::vector<TokenId>>& prompts,
                  std::optional<std::int64_t> max_tokens,
                  ApiRequest& request) {
-  GenerationRequest base;
-  base.policy = context.defaults.policy;
-  base.commit = context.defaults.commit;
-  base.ignore_eos = body.boolean("ignore_eos", false);
-  base.sampling.temperature = body.number("temperature", 0, 2).value_or(0);
-  base.sampling.top_p = body.number("top_p", 0, 1, /*above=*/true).value_or(1);
-  base.sampling.top_k = static_cast<int>(
-      std::max<std::int64_t>(0, body.integer("top_k", -1, kMostTokens).value_or(0)));
-  const auto seed = body.integer(
-      "seed", std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
-  base.sampling.seed = seed ? static_cast<std::uint64_t>(*seed) : std::random_device{}();
-  const std::int64_t context_length = context.model.max_context;
+  const char* param = request.chat ? "messages" : "prompt";
+  GenerationRequest base = read_decoding(body, context, request);
+  if (!request.chat) base.suffix = read_suffix(body, context.tokenizer);
+  std::int64_t total = 0;
   for (const std::vector<TokenId>& prompt : prompts) {
-    if (prompt.empty()) reject(request.chat ? "messages" : "prompt", "the prompt is empty");
-    const std::int64_t room = context_length - std::ssize(prompt);
-    const std::int64_t length =
-        max_tokens.value_or(std::min<std::int64_t>(512, std::max<std::int64_t>(room, 1)));
-    if (length > room) {
-      reject(request.chat ? "messages" : "prompt",
-             concat("This model's maximum context length is ",
-                    context_length,
-                    " tokens. The prompt has ",
-                    prompt.size(),
-                    " tokens and ",
-                    length,
-                    " are to be generated, ",
-                    length + std::ssize(prompt),
-                    " in all."),
-             Code::kTooLong);
-    }
+    if (prompt.empty()) reject(param, "the prompt is empty");
     base.prompt = prompt;
-    base.max_tokens = static_cast<int>(length);
+    base.max_tokens = fitting_length(base, max_tokens, context, param);
     GenerationRequest choice = base;
     read_diffusion(body, choice);
     request.trace = choice.trace;
+    total += std::int64_t{choice.max_tokens} * request.choices_per_prompt;
+    if (total > context.defaults.max_request_tokens) {
+      reject("n",
+             concat("all choices together are ",
+                    total,
+                    " tokens to generate or more; at most ",
+                    context.defaults.max_request_tokens,
+                    " are allowed"));
+    }
     for (int i = 0; i < request.choices_per_prompt; ++i) {
       request.choices.push_back(choice);
       ++choice.sampling.seed;  // so that the choices differ
     }
-  }
-  std::int64_t total = 0;
-  for (const GenerationRequest& choice : request.choices) total += choice.max_tokens;
-  if (total > context.defaults.max_request_tokens) {
-    reject("n",
-           concat("all choices together are ",
-                  total,
-                  " tokens to generate; at most ",
-                  context.defaults.max_request_tokens,
-                  " are allowed"));
-  }
-}
-
-template <class Body>
-Result<ApiRequest> catching(const Body& body) {
-  try {
-    return body();
-  } catch (const FieldError& mistake) {
-    return mistake.error;
   }
 }
 
@@ -124,32 +109,35 @@ Error unknown_model(std::string_view name) {
   return {Code::kNotFound, concat("The model `", name.substr(0, 80), "` does not exist."), "model"};
 }
 
+Answer ApiRequest::new_answer(std::size_t choice, const Tokenizer& tokenizer) const {
+  AnswerOptions options = answer;
+  if (!echo.empty()) options.echo = echo[choice / choices_per_prompt];
+  return {tokenizer, choices[choice], std::move(options)};
+}
+
 Result<ApiRequest> parse_chat_request(const json::object& body, const ApiContext& context) {
-  return catching([&] {
+  return catching_field_errors([&] {
     const Fields fields(body);
-    ApiRequest request = read_common(fields, context);
-    request.chat = true;
-    if (context.chat_template == nullptr)
-      reject("messages",
-             "this checkpoint's chat template is not recognised; name one in the server's "
-             "configuration (model.chat_template)");
+    ApiRequest request = read_common(fields, context, /*chat=*/true);
+    refuse_in_chat(fields);
     auto max_tokens = fields.integer("max_completion_tokens", 1, kMostTokens);
     if (!max_tokens) max_tokens = fields.integer("max_tokens", 1, kMostTokens);
-    add_choices(fields,
-                context,
-                {context.chat_template->encode(context.tokenizer, read_messages(fields))},
-                max_tokens,
-                request);
+    add_choices(fields, context, {encode_chat(fields, context)}, max_tokens, request);
     return request;
   });
 }
 
 Result<ApiRequest> parse_completion_request(const json::object& body, const ApiContext& context) {
-  return catching([&] {
+  return catching_field_errors([&] {
     const Fields fields(body);
-    ApiRequest request = read_common(fields, context);
+    ApiRequest request = read_common(fields, context, /*chat=*/false);
     const auto max_tokens = fields.integer("max_tokens", 1, kMostTokens).value_or(16);
-    add_choices(fields, context, read_prompts(fields, context), max_tokens, request);
+    const auto prompts = read_prompts(fields, context);
+    if (fields.boolean("echo", false) && fields.find("logprobs") != nullptr)
+      reject("echo", "`echo` with `logprobs`, to score a given text, is not supported");
+    if (fields.boolean("echo", false))
+      request.echo = prompt_texts(fields, prompts, context.tokenizer, request.answer.skip_special);
+    add_choices(fields, context, prompts, max_tokens, request);
     return request;
   });
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "http/openai/answer.h"
 #include "runtime/engine/generation.h"
 #include "runtime/text/chat_template.h"
 #include "runtime/text/tokenizer.h"
@@ -40,12 +41,17 @@ struct ApiContext {
 struct ApiRequest {
   bool chat = false;
   bool stream = false;
-  bool include_usage = false;
+  bool include_usage = false;     ///< a stream ends with a chunk of usage
+  bool continuous_usage = false;  ///< every chunk of a stream carries the usage so far
   bool return_token_ids = false;
   bool trace = false;
-  std::vector<std::string> stop;
+  AnswerOptions answer;                    ///< of every choice; `echo` aside
+  std::vector<std::string> echo;           ///< by prompt, the text to give back; empty: none
   std::vector<GenerationRequest> choices;  ///< prompts x n, in order
   int choices_per_prompt = 1;
+
+  /// What the choice's updates are to be given to.
+  Answer new_answer(std::size_t choice, const Tokenizer& tokenizer) const;
 };
 
 /// The error of a request for a model that is not served.

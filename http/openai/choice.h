@@ -1,0 +1,26 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <vector>
+
+#include "http/openai/request.h"
+
+namespace rubato {
+
+/// The parameters a generation runs with, named as in a request's `diffusion` object.
+boost::json::object diffusion_parameters(const GenerationRequest& request);
+
+/// What a step did, for `diffusion.trace`.
+boost::json::object make_trace_entry(const StepTrace& step);
+
+/// What chunks and whole answers say of a choice that is complete: all but its text.
+/// `first_token`: the first of its tokens whose log-probabilities are to be told.
+boost::json::object make_finished_choice(const ApiRequest& request,
+                                         std::size_t choice,
+                                         const Answer& answer,
+                                         std::size_t first_token);
+
+/// The tokens of all choices so far.
+boost::json::object make_usage(const ApiRequest& request, const std::vector<Answer>& answers);
+
+}  // namespace rubato
