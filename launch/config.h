@@ -27,6 +27,8 @@ struct ServerSection {
   int request_timeout_s = 30;      ///< for a request to arrive in full
   int idle_timeout_s = 75;         ///< between two requests of a connection
   int drain_timeout_s = 60;        ///< for running requests to finish after SIGTERM
+  std::string api_key_file;        ///< keys that let clients in; empty: none but the environment's
+  std::string cors_origins;        ///< web pages that may read answers; empty: none
 
   bool operator==(const ServerSection&) const = default;
 };
@@ -47,8 +49,10 @@ struct EngineSection {
   std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
   int max_sequences = 64;             ///< running at once
   int max_queued = 256;               ///< waiting for a place; one more is refused
-  int threads = 0;                    ///< a rank's CPU threads; 0: its share of the cores
-  int watchdog_s = 3;                 ///< how much too late a rank may be before the job ends
+  std::int64_t max_queued_prompt_tokens = 262144;  ///< of all that wait
+  int queue_timeout_s = 300;                       ///< for a place; 0: none
+  int threads = 0;     ///< a rank's CPU threads; 0: its share of the cores
+  int watchdog_s = 3;  ///< how much too late a rank may be before the job ends
 
   bool operator==(const EngineSection&) const = default;
 };

@@ -42,6 +42,8 @@ void add_server_keys(ServerSection& server, std::vector<ConfigKey>& keys) {
   add("request_timeout_s", server.request_timeout_s, 1, 3600);
   add("idle_timeout_s", server.idle_timeout_s, 1, 3600);
   add("drain_timeout_s", server.drain_timeout_s, 0, 86400);
+  keys.push_back(text("server", "api_key_file", server.api_key_file));
+  keys.push_back(text("server", "cors_origins", server.cors_origins));
 }
 
 void add_model_keys(ModelSection& model, std::vector<ConfigKey>& keys) {
@@ -62,6 +64,8 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   add("max_sequences", engine.max_sequences, 1, 4096);
   add("max_queued", engine.max_queued, 1, 1e6);
+  add("max_queued_prompt_tokens", engine.max_queued_prompt_tokens, 1, 1e12);
+  add("queue_timeout_s", engine.queue_timeout_s, 0, 86400);
   add("threads", engine.threads, 0, 1024);
   keys.back().may_differ = true;
   add("watchdog_s", engine.watchdog_s, 1, 3600);

@@ -43,7 +43,7 @@ int fitting_length(const GenerationRequest& base,
                    std::optional<std::int64_t> max_tokens,
                    const ApiContext& context,
                    const char* param) {
-  const std::int64_t given = std::ssize(base.prompt) + std::ssize(base.suffix);
+  const std::int64_t given = base.given_tokens();
   const std::int64_t room = context.model.max_context - given;
   const std::int64_t length =
       max_tokens.value_or(std::min<std::int64_t>(512, std::max<std::int64_t>(room, 1)));
@@ -71,6 +71,17 @@ int fitting_length(const GenerationRequest& base,
   return static_cast<int>(length);
 }
 
+void check_total(std::int64_t total, const GenerationDefaults& defaults) {
+  if (total <= defaults.max_request_tokens) return;
+  reject("n",
+         concat("all choices together are ",
+                total,
+                " tokens to generate; at most ",
+                defaults.max_request_tokens,
+                " are allowed"));
+}
+
+/// One generation for each choice. Several prompts have the same `max_tokens`.
 void add_choices(const Fields& body,
                  const ApiContext& context,
                  const std::vector<std::vector<TokenId>>& prompts,
@@ -79,23 +90,15 @@ void add_choices(const Fields& body,
   const char* param = request.chat ? "messages" : "prompt";
   GenerationRequest base = read_decoding(body, context, request);
   if (!request.chat) base.suffix = read_suffix(body, context.tokenizer);
-  std::int64_t total = 0;
   for (const std::vector<TokenId>& prompt : prompts) {
     if (prompt.empty()) reject(param, "the prompt is empty");
     base.prompt = prompt;
     base.max_tokens = fitting_length(base, max_tokens, context, param);
+    check_total(std::ssize(prompts) * request.choices_per_prompt * base.max_tokens,
+                context.defaults);
     GenerationRequest choice = base;
     read_diffusion(body, choice);
     request.trace = choice.trace;
-    total += std::int64_t{choice.max_tokens} * request.choices_per_prompt;
-    if (total > context.defaults.max_request_tokens) {
-      reject("n",
-             concat("all choices together are ",
-                    total,
-                    " tokens to generate or more; at most ",
-                    context.defaults.max_request_tokens,
-                    " are allowed"));
-    }
     for (int i = 0; i < request.choices_per_prompt; ++i) {
       request.choices.push_back(choice);
       ++choice.sampling.seed;  // so that the choices differ

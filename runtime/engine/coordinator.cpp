@@ -6,6 +6,19 @@
 
 namespace rubato {
 
+namespace {
+
+/// Tells a generation that it ended without finishing.
+template <class Generation>
+void tell(const Generation& generation, const Error& error) {
+  GenerationUpdate news;
+  news.stats = generation.stats;
+  news.error = error;
+  if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+}
+
+}  // namespace
+
 Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length) {
   if (canvas_length > limits.max_context) {
     return Error{Code::kTooLong,
@@ -24,8 +37,10 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
   return {};
 }
 
-Coordinator::Coordinator(CoordinatorLimits limits, const Pulse* pulse)
-    : limits_(limits), pulse_(pulse), scheduler_(limits.scheduler) {
+Coordinator::Coordinator(CoordinatorLimits limits,
+                         const Pulse* pulse,
+                         std::function<Clock::time_point()> now)
+    : limits_(limits), pulse_(pulse), now_(std::move(now)), scheduler_(limits.scheduler) {
   status_.ready = true;
   status_.cache_tokens_total = limits.scheduler.cache_tokens;
 }
@@ -43,9 +58,20 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
       return Error{Code::kOverloaded,
                    concat("the queue holds ", limits_.max_queued, " generations and is full")};
     }
+    const std::int64_t tokens = request.given_tokens();
+    if (queued_prompt_tokens_ > 0 &&
+        queued_prompt_tokens_ + tokens > limits_.max_queued_prompt_tokens) {
+      return Error{Code::kOverloaded,
+                   concat("the queue holds prompts of ",
+                          queued_prompt_tokens_,
+                          " tokens; at most ",
+                          limits_.max_queued_prompt_tokens,
+                          " may wait")};
+    }
+    queued_prompt_tokens_ += tokens;
     const bool trace = request.trace;
     inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},
-                      {std::move(sink), cancelled, trace, length, {}}});
+                      {std::move(sink), cancelled, trace, length, now_(), {}}});
     outstanding_tokens_ += length;
   }
   wake_.notify_one();
@@ -87,12 +113,14 @@ bool Coordinator::wait_for_work(std::chrono::milliseconds heartbeat) {
 StepPlan Coordinator::next_plan(Batch& batch) {
   take_submissions();
   drop_cancelled();
+  drop_overdue();
   StepPlan plan;
   plan.updates = std::exchange(pending_updates_, {});
   plan.releases = std::exchange(pending_releases_, {});
   for (const SequenceId id : plan.releases) RUBATO_CHECK(batch.release(id).ok());
   plan.admissions = scheduler_.admit();
   for (const SequenceSpec& spec : plan.admissions) batch.admit(spec);
+  count_admissions(plan.admissions);
   plan.run = scheduler_.running();
   RUBATO_CHECK(batch.select(plan.run).ok());
   plan.digest = batch.digest();
@@ -121,6 +149,21 @@ void Coordinator::drop_cancelled() {
   for (const SequenceId id : cancelled) remove(id);
 }
 
+void Coordinator::drop_overdue() {
+  if (limits_.queue_timeout.count() == 0) return;
+  const Clock::time_point now = now_();
+  while (const SequenceSpec* first = scheduler_.first_waiting()) {
+    const Generation& generation = generations_.at(first->id);
+    if (now - generation.submitted < limits_.queue_timeout) return;
+    tell(generation,
+         {Code::kOverloaded,
+          concat("no place came free within ",
+                 std::chrono::duration<double>(limits_.queue_timeout).count(),
+                 " s")});
+    remove(first->id);
+  }
+}
+
 void Coordinator::remove(SequenceId id) {
   if (scheduler_.remove(id)) pending_releases_.push_back(id);
   const auto generation = generations_.find(id);
@@ -130,10 +173,13 @@ void Coordinator::remove(SequenceId id) {
 
 void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes) {
   for (SequenceOutcome& outcome : outcomes) {
-    const SequenceId id = outcome.update.id;
     RUBATO_CHECK(batch.update(outcome.update).ok());
-    Generation& generation = generations_.at(id);
-    count(generation, outcome);
+    count(generations_.at(outcome.update.id), outcome);
+  }
+  publish_status();  // before anybody is told: who has an answer finds it counted
+  for (SequenceOutcome& outcome : outcomes) {
+    const SequenceId id = outcome.update.id;
+    const Generation& generation = generations_.at(id);
     GenerationUpdate news{.commits = outcome.update.commits,
                           .logprobs = std::move(outcome.logprobs),
                           .stats = generation.stats,
@@ -153,13 +199,32 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
   publish_status();
 }
 
-void Coordinator::count(Generation& generation, const SequenceOutcome& outcome) const {
+void Coordinator::count_admissions(std::span<const SequenceSpec> admissions) {
+  if (admissions.empty()) return;
+  const Clock::time_point now = now_();
+  for (const SequenceSpec& spec : admissions) {
+    counters_.prompt_tokens += spec.given_tokens();
+    const Clock::duration waited = now - generations_.at(spec.id).submitted;
+    counters_.queue_seconds.observe(std::chrono::duration<double>(waited).count());
+  }
+}
+
+void Coordinator::count(Generation& generation, const SequenceOutcome& outcome) {
   GenerationStats& stats = generation.stats;
   ++stats.forward_passes;
+  ++counters_.forward_passes;
   stats.rows_computed += outcome.rows_computed;
+  counters_.rows_computed += outcome.rows_computed;
+  counters_.generation_tokens += outcome.update.commits.size();
+  counters_.commits.observe(static_cast<double>(outcome.update.commits.size()));
+  for (const double similarity : outcome.similarity) counters_.similarities.observe(similarity);
   if (!outcome.boundary) return;
+  const int layers = limits_.num_layers - *outcome.boundary;
   ++stats.refreshes;
-  stats.layers_refreshed += limits_.num_layers - *outcome.boundary;
+  ++counters_.refreshes;
+  stats.layers_refreshed += layers;
+  counters_.layers_refreshed += layers;
+  counters_.boundaries.observe(*outcome.boundary);
 }
 
 void Coordinator::publish(const StepTimes& times) {
@@ -174,11 +239,8 @@ void Coordinator::fail(const Error& error) {
     status_.ready = false;
   }
   take_submissions();
-  for (auto& [id, generation] : std::exchange(generations_, {})) {
-    GenerationUpdate news;
-    news.stats = generation.stats;
-    news.error = error;
-    if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+  for (const auto& [id, generation] : std::exchange(generations_, {})) {
+    tell(generation, error);
     scheduler_.remove(id);
   }
   outstanding_tokens_ = 0;
@@ -190,6 +252,10 @@ void Coordinator::publish_status() {
   status_.running = static_cast<int>(scheduler_.running().size());
   status_.waiting = scheduler_.num_waiting();
   status_.cache_tokens_used = scheduler_.slots().used();
+  status_.counters = counters_;
+  queued_prompt_tokens_ = scheduler_.waiting_prompt_tokens();
+  for (const Submission& submission : inbox_)
+    queued_prompt_tokens_ += submission.spec.given_tokens();
 }
 
 }  // namespace rubato

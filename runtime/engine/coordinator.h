@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -27,9 +28,11 @@ struct SequenceOutcome {
 
 struct CoordinatorLimits {
   SchedulerLimits scheduler;
-  int max_queued = 256;    ///< waiting generations; one more is refused
-  int max_context = 1024;  ///< the model's positions
-  int num_layers = 0;      ///< for the count of refreshed layers
+  int max_queued = 256;                             ///< waiting generations; one more is refused
+  std::int64_t max_queued_prompt_tokens = 1 << 18;  ///< of those waiting, if more than one is
+  std::chrono::milliseconds queue_timeout{0};       ///< for a place; 0: none
+  int max_context = 1024;                           ///< the model's positions
+  int num_layers = 0;                               ///< for the count of refreshed layers
 };
 
 /// Whether a canvas of that length can ever be served. Errors: kTooLong, with both numbers.
@@ -40,8 +43,13 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
 /// the rest on the engine thread.
 class Coordinator final : public GenerationClient {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// `pulse`: whether the other ranks answer, without which it is not ready; null: there are none.
-  explicit Coordinator(CoordinatorLimits limits, const Pulse* pulse = nullptr);
+  /// `now`: the clock by which queue times are told.
+  explicit Coordinator(CoordinatorLimits limits,
+                       const Pulse* pulse = nullptr,
+                       std::function<Clock::time_point()> now = Clock::now);
   ~Coordinator() override;
 
   Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
@@ -75,6 +83,7 @@ class Coordinator final : public GenerationClient {
     std::shared_ptr<std::atomic<bool>> cancelled;
     bool trace = false;
     Position canvas_length = 0;
+    Clock::time_point submitted;
     GenerationStats stats;
   };
   struct Submission {
@@ -84,17 +93,21 @@ class Coordinator final : public GenerationClient {
 
   void take_submissions();
   void drop_cancelled();
+  void drop_overdue();
   void remove(SequenceId id);
-  void count(Generation& generation, const SequenceOutcome& outcome) const;
+  void count_admissions(std::span<const SequenceSpec> admissions);
+  void count(Generation& generation, const SequenceOutcome& outcome);
   void publish_status();
 
   const CoordinatorLimits limits_;
   const Pulse* const pulse_;
+  const std::function<Clock::time_point()> now_;
 
   mutable std::mutex mutex_;  // guards the inbox and the published status
   std::condition_variable wake_;
   std::vector<Submission> inbox_;
   EngineStatus status_;
+  std::int64_t queued_prompt_tokens_ = 0;
   bool accepting_ = true;
   bool finish_running_ = true;
   SequenceId next_id_ = 1;
@@ -104,6 +117,7 @@ class Coordinator final : public GenerationClient {
   std::map<SequenceId, Generation> generations_;  // waiting and running
   std::vector<SequenceUpdate> pending_updates_;   // applied here, not yet sent
   std::vector<SequenceId> pending_releases_;
+  EngineCounters counters_;
 };
 
 }  // namespace rubato

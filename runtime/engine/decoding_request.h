@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "cache/policy.h"
@@ -23,6 +24,7 @@ struct DecodingRequest {
 
   Position generated_end() const { return static_cast<Position>(prompt.size()) + max_tokens; }
   Position canvas_length() const { return generated_end() + static_cast<Position>(suffix.size()); }
+  std::int64_t given_tokens() const { return std::ssize(prompt) + std::ssize(suffix); }
   bool operator==(const DecodingRequest&) const = default;
 };
 

@@ -10,6 +10,7 @@
 #include "runtime/base/error.h"
 #include "runtime/decoding/token_logprob.h"
 #include "runtime/engine/decoding_request.h"
+#include "runtime/engine/engine_counters.h"
 #include "runtime/engine/step_times.h"
 
 namespace rubato {
@@ -83,6 +84,7 @@ struct EngineStatus {
   std::int64_t cache_tokens_used = 0;
   std::int64_t outstanding_tokens = 0;  ///< canvas positions of all generations not yet ended
   StepTimes times = {};                 ///< of all steps since the start
+  EngineCounters counters = {};         ///< since the start
 
   bool operator==(const EngineStatus&) const = default;
 };

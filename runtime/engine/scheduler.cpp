@@ -18,6 +18,12 @@ std::vector<SequenceSpec> Scheduler::admit() {
   return admitted;
 }
 
+std::int64_t Scheduler::waiting_prompt_tokens() const {
+  std::int64_t tokens = 0;
+  for (const SequenceSpec& spec : waiting_) tokens += spec.given_tokens();
+  return tokens;
+}
+
 bool Scheduler::remove(SequenceId id) {
   if (const auto found = std::ranges::find(running_, id); found != running_.end()) {
     const auto index = found - running_.begin();

@@ -34,6 +34,12 @@ class Scheduler {
   const std::vector<SequenceId>& running() const { return running_; }
 
   int num_waiting() const { return static_cast<int>(waiting_.size()); }
+  std::int64_t waiting_prompt_tokens() const;  ///< of those waiting, suffixes included
+
+  /// Who has waited longest, or null.
+  const SequenceSpec* first_waiting() const {
+    return waiting_.empty() ? nullptr : &waiting_.front();
+  }
   const SlotAllocator& slots() const { return slots_; }
 
  private:

@@ -173,6 +173,7 @@ void put(ByteWriter& writer, const StatusMessage& message) {
   writer.put(status.cache_tokens_used);
   writer.put(status.outstanding_tokens);
   writer.put(status.times);
+  writer.put(status.counters);
   writer.put<std::uint8_t>(message.ended);
 }
 
@@ -185,6 +186,7 @@ void get(ByteReader& reader, StatusMessage& message) {
   status.cache_tokens_used = reader.get<std::int64_t>();
   status.outstanding_tokens = reader.get<std::int64_t>();
   status.times = reader.get<StepTimes>();
+  status.counters = reader.get<EngineCounters>();
   message.ended = reader.get<std::uint8_t>() != 0;
 }
 

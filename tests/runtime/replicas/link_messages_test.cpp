@@ -42,15 +42,17 @@ UpdateMessage some_refusal() {
 }
 
 StatusMessage some_status() {
-  return {
-      {.ready = true,
-       .running = 3,
-       .waiting = 4,
-       .cache_tokens_total = 1000,
-       .cache_tokens_used = 700,
-       .outstanding_tokens = 900,
-       .times = {{{{.steps = 7, .nanoseconds = {1, 2, 3}}, {}, {.steps = 1, .nanoseconds = {}}}}}},
-      true};
+  EngineStatus status{
+      .ready = true,
+      .running = 3,
+      .waiting = 4,
+      .cache_tokens_total = 1000,
+      .cache_tokens_used = 700,
+      .outstanding_tokens = 900,
+      .times = {{{{.steps = 7, .nanoseconds = {1, 2, 3}}, {}, {.steps = 1, .nanoseconds = {}}}}}};
+  status.counters.prompt_tokens = 5;
+  status.counters.similarities.observe(0.97);
+  return {status, true};
 }
 
 std::vector<LinkMessage> one_of_each() {
