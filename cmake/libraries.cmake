@@ -54,6 +54,10 @@ add_library(rubato_regex INTERFACE)
 add_library(rubato::regex ALIAS rubato_regex)
 target_link_libraries(rubato_regex INTERFACE PkgConfig::PCRE2)
 
+add_library(rubato_metrics INTERFACE)
+add_library(rubato::metrics ALIAS rubato_metrics)
+target_link_libraries(rubato_metrics INTERFACE prometheus-cpp::core)
+
 add_library(rubato_spdlog INTERFACE)
 add_library(rubato::spdlog ALIAS rubato_spdlog)
 target_link_libraries(rubato_spdlog INTERFACE spdlog::spdlog)

@@ -7,6 +7,8 @@
 #include <cctype>
 #include <iterator>
 
+#include "http/admission.h"
+#include "http/openai/error.h"
 #include "http/request_checks.h"
 #include "runtime/base/concat.h"
 
@@ -68,6 +70,10 @@ awaitable<std::optional<Refusal>> Connection::read_in_time(HttpRequest& request)
   const http::request_header<> header = parser.get().base();  // before trailers are mixed in
   request.base() = header;
   if (refusal) co_return refusal;
+  if (std::optional<Error> stranger = refuse_stranger(header, config_)) {
+    Refusal unknown{http_status(*stranger), std::move(*stranger)};
+    co_return unknown;
+  }
   if (beast::iequals(header[http::field::expect], "100-continue")) {
     HttpResponse go_on(http::status::continue_, 11);
     co_await http::async_write(socket_, go_on, kAwait);

@@ -25,7 +25,15 @@ class Server::Impl {
         model_(std::move(model)),
         chat_template_(chat_template),
         defaults_(defaults),
-        context_{config_, model_, tokenizer, chat_template_, defaults_, client, active_requests_},
+        metrics_(config_.version, model_.id),
+        context_{config_,
+                 model_,
+                 tokenizer,
+                 chat_template_,
+                 defaults_,
+                 client,
+                 active_requests_,
+                 metrics_},
         acceptor_(asio::make_strand(io_)) {}
 
   ~Impl() { stop(); }
@@ -99,6 +107,7 @@ class Server::Impl {
   const GenerationDefaults defaults_;
   std::atomic<int> active_requests_{0};
   std::atomic<int> connections_{0};
+  ServerMetrics metrics_;
   const SessionContext context_;
   asio::io_context io_;
   tcp::acceptor acceptor_;

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "http/access_keys.h"
+#include "http/cross_origin.h"
 #include "http/openai/request.h"
 
 namespace rubato {
@@ -22,6 +24,8 @@ struct ServerConfig {
   std::chrono::milliseconds request_timeout{30'000};  ///< for a request to arrive in full
   std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests of a connection
   std::string version;
+  AccessKeys keys;           ///< without any, everybody is let in
+  CrossOrigin cross_origin;  ///< web pages that may read answers
 };
 
 /// The HTTP front end: OpenAI's routes over a GenerationClient. Owns its threads. What it is given

@@ -5,15 +5,16 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/json.hpp>
-#include <deque>
 
 #include "http/connection.h"
+#include "http/inbox.h"
 #include "http/openai/error.h"
 #include "http/openai/json_text.h"
 #include "http/openai/response.h"
 #include "http/openai/stream.h"
 #include "http/openai/tokenize.h"
 #include "http/request_checks.h"
+#include "http/routes.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
@@ -25,32 +26,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace json = boost::json;
 using asio::awaitable;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-
-/// The news of one request's generations, from the engine's thread to the session's strand.
-struct Inbox : std::enable_shared_from_this<Inbox> {
-  explicit Inbox(const asio::any_io_executor& executor) : strand(executor), wake(executor) {
-    wake.expires_at(asio::steady_timer::time_point::max());
-  }
-
-  /// Keeps the inbox no longer than the session does: the engine may hold a sink for a while.
-  UpdateSink sink(std::size_t choice) {
-    return [weak = weak_from_this(), choice](const GenerationUpdate& update) {
-      const std::shared_ptr<Inbox> self = weak.lock();
-      if (!self) return;
-      asio::post(self->strand, [self, choice, update] {
-        self->news.emplace_back(choice, update);
-        self->wake.cancel();
-      });
-    };
-  }
-
-  asio::any_io_executor strand;
-  asio::steady_timer wake;
-  std::deque<std::pair<std::size_t, GenerationUpdate>> news;
-  bool client_gone = false;
-};
 
 /// Counts itself for as long as it lives.
 class Counted {
@@ -108,62 +83,23 @@ class Session {
   }
 
   awaitable<bool> route() {
+    if (request_.method() == http::verb::options && context_.config.cross_origin.open())
+      co_return co_await send_preflight();
     const std::string path = path_of(request_.target());
-    const PostRoute post = post_route(path);
-    if (post != PostRoute::kNone) {
-      if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
-      co_return co_await answer_post(post);
-    }
-    const std::optional<json::value> found = look_up(path);
-    if (!found) {
+    const Route route = route_of(path, context_.model);
+    if (route == Route::kNothing) {
       const Error error = nothing_at(path);
       co_return co_await send_error(error);
     }
+    if (takes_body(route)) {
+      if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
+      co_return co_await answer_body(route);
+    }
     if (request_.method() != http::verb::get && request_.method() != http::verb::head)
       co_return co_await send_method_error("GET, HEAD");
-    if (path == "/health" && !context_.client.status().ready) {
-      const Error error{
-          Code::kUnavailable,
-          "the server takes no requests: it is shutting down, or a rank does not answer"};
-      co_return co_await send_error(error);
-    }
-    co_return co_await send_json(200, *found);
-  }
-
-  static Error nothing_at(const std::string& path) {
-    constexpr std::string_view kModel = "/v1/models/";
-    if (path.starts_with(kModel)) return unknown_model(path.substr(kModel.size()));
-    return {Code::kNotFound, concat("there is nothing at ", path.substr(0, 80))};
-  }
-
-  std::optional<json::value> look_up(const std::string& path) const {
-    if (path == "/health") return json::object{{"status", "ready"}};
-    if (path == "/health/live") return json::object{{"status", "live"}};
-    if (path == "/load") return load();
-    if (path == "/version") return json::object{{"version", context_.config.version}};
-    if (path == "/v1/models")
-      return json::object{{"object", "list"}, {"data", json::array{make_model(context_.model)}}};
-    if (path == "/v1/models/" + context_.model.id) return make_model(context_.model);
-    return std::nullopt;
-  }
-
-  json::object load() const {
-    const EngineStatus status = context_.client.status();
-    return {{"server_load", context_.active_requests.load()},
-            {"running", status.running},
-            {"waiting", status.waiting},
-            {"cache_tokens_used", status.cache_tokens_used},
-            {"cache_tokens_total", status.cache_tokens_total}};
-  }
-
-  enum class PostRoute { kNone, kChat, kCompletion, kTokenize, kDetokenize };
-
-  static PostRoute post_route(std::string_view path) {
-    if (path == "/v1/chat/completions") return PostRoute::kChat;
-    if (path == "/v1/completions") return PostRoute::kCompletion;
-    if (path == "/tokenize") return PostRoute::kTokenize;
-    if (path == "/detokenize") return PostRoute::kDetokenize;
-    return PostRoute::kNone;
+    Result<Plain> plain = answer_plain(path, context_);
+    if (!plain) co_return co_await send_error(plain.error());
+    co_return co_await send(*std::move(plain));
   }
 
   Result<json::object> parse_body() const {
@@ -183,7 +119,7 @@ class Session {
     return beast::iequals(type.substr(0, type.find_first_of("; \t")), "application/json");
   }
 
-  awaitable<bool> answer_post(PostRoute route) {
+  awaitable<bool> answer_body(Route route) {
     if (!has_json_body()) {
       const Error error{Code::kInvalidArgument, "Content-Type must be application/json"};
       co_return co_await send_error(415, error);
@@ -194,16 +130,15 @@ class Session {
                          context_.tokenizer,
                          context_.chat_template ? &*context_.chat_template : nullptr,
                          context_.defaults};
-    if (route == PostRoute::kTokenize || route == PostRoute::kDetokenize) {
-      const auto found =
-          route == PostRoute::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
+    if (route == Route::kTokenize || route == Route::kDetokenize) {
+      const auto found = route == Route::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
       if (!found) co_return co_await send_error(found.error());
       co_return co_await send_json(200, *found);
     }
-    Result<ApiRequest> parsed = route == PostRoute::kChat ? parse_chat_request(*body, api)
-                                                          : parse_completion_request(*body, api);
-    if (!parsed) co_return co_await send_error(parsed.error());
-    co_return co_await complete(*parsed);
+    const Result<ApiRequest> request = route == Route::kChat ? parse_chat_request(*body, api)
+                                                             : parse_completion_request(*body, api);
+    if (!request) co_return co_await send_error(request.error());
+    co_return co_await complete(*request);
   }
 
   awaitable<bool> complete(const ApiRequest& request) {
@@ -215,41 +150,34 @@ class Session {
       handles.push_back(std::move(handle).value());
     }
     const Counted active(context_.active_requests);
+    GenerationTimes times(context_.metrics, handles.size());
     // A client that leaves frees its places in the engine at once.
-    connection_->watch([inbox] {
-      inbox->client_gone = true;
-      inbox->wake.cancel();
-    });
-    const bool written = request.stream ? co_await stream(request, *inbox, handles)
-                                        : co_await collect(request, *inbox, handles);
+    connection_->watch([inbox] { inbox->leave(); });
+    const bool written = request.stream ? co_await stream(request, *inbox, handles, times)
+                                        : co_await collect(request, *inbox, handles, times);
     connection_->stop_watching();
     co_return written;
   }
 
-  /// The next piece of news, or nothing when the client has gone.
-  static awaitable<std::optional<std::pair<std::size_t, GenerationUpdate>>> next_news(
-      Inbox& inbox) {
-    while (inbox.news.empty() && !inbox.client_gone) co_await inbox.wake.async_wait(kAwait);
-    if (inbox.client_gone) co_return std::nullopt;
-    auto news = std::move(inbox.news.front());
-    inbox.news.pop_front();
-    co_return news;
-  }
-
   awaitable<bool> collect(const ApiRequest& request,
                           Inbox& inbox,
-                          std::vector<GenerationHandle>& handles) {
+                          std::vector<GenerationHandle>& handles,
+                          GenerationTimes& times) {
     std::vector<Answer> answers;
     for (std::size_t i = 0; i < handles.size(); ++i)
       answers.push_back(request.new_answer(i, context_.tokenizer));
     while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
-      const auto news = co_await next_news(inbox);
+      const std::optional<Inbox::News> news = co_await inbox.next();
       if (!news) co_return false;
-      const auto& [choice, update] = *news;
-      if (answers[choice].complete()) continue;
-      if (update.error) co_return co_await send_error(*update.error);
-      answers[choice].add(update);
-      if (answers[choice].complete()) handles[choice].cancel();
+      Answer& answer = answers[news->choice];
+      if (answer.complete()) continue;
+      if (news->update.error) {
+        times.fail();
+        co_return co_await send_error(*news->update.error);
+      }
+      answer.add(news->update);
+      times.note(news->choice, answer);
+      if (answer.complete()) handles[news->choice].cancel();
     }
     const json::object response =
         make_response(make_head(request, context_.model), request, answers);
@@ -258,24 +186,27 @@ class Session {
 
   awaitable<bool> stream(const ApiRequest& request,
                          Inbox& inbox,
-                         std::vector<GenerationHandle>& handles) {
+                         std::vector<GenerationHandle>& handles,
+                         GenerationTimes& times) {
     AnswerStream stream(request, context_.model, context_.tokenizer);
     std::optional<Error> failure;
     const bool begun_well = co_await begin_stream();
     if (!begun_well) co_return false;
     while (!stream.complete() && !failure) {
-      const auto news = co_await next_news(inbox);
+      const std::optional<Inbox::News> news = co_await inbox.next();
       if (!news) co_return false;
-      const auto& [choice, update] = *news;
-      if (stream.answers()[choice].complete()) continue;
-      failure = update.error;
+      const Answer& answer = stream.answers()[news->choice];
+      if (answer.complete()) continue;
+      failure = news->update.error;
       if (failure) continue;
-      std::string events = stream.add(choice, update);
-      if (stream.answers()[choice].complete()) handles[choice].cancel();
+      std::string events = stream.add(news->choice, news->update);
+      times.note(news->choice, answer);
+      if (answer.complete()) handles[news->choice].cancel();
       if (events.empty()) continue;
       const bool written = co_await connection_->send_part(std::move(events));
       if (!written) co_return false;
     }
+    if (failure) times.fail();
     const bool written = co_await connection_->send_part(stream.end(failure));
     if (!written) co_return false;
     co_return co_await connection_->end_stream();
@@ -298,6 +229,8 @@ class Session {
     static std::atomic<std::uint64_t> next_id{1};
     if (id.empty() || !printable) id = concat("req-", next_id++);
     response.set("X-Request-Id", id);
+    context_.metrics.count_answer(path_of(request_.target()), response.result_int());
+    context_.config.cross_origin.permit(request_, response);
   }
 
   awaitable<bool> send_error(const Error& error) { return send_error(http_status(error), error); }
@@ -305,6 +238,14 @@ class Session {
   awaitable<bool> send_error(int status, const Error& error) {
     HttpResponse response = make(status, make_error(error));
     if (status == 429 || status == 503) response.set(http::field::retry_after, "1");
+    if (status == 401) response.set(http::field::www_authenticate, "Bearer");
+    return connection_->send(std::move(response));
+  }
+
+  awaitable<bool> send_preflight() {
+    HttpResponse response(http::status::no_content, 11);
+    set_common(response);
+    context_.config.cross_origin.permit_preflight(request_, response);
     return connection_->send(std::move(response));
   }
 
@@ -319,11 +260,19 @@ class Session {
     return connection_->send(make(status, body));
   }
 
+  awaitable<bool> send(Plain plain) {
+    return connection_->send(make(200, plain.content_type, std::move(plain.body)));
+  }
+
   HttpResponse make(int status, const json::value& body) {
+    return make(status, "application/json", to_json(body));
+  }
+
+  HttpResponse make(int status, std::string_view content_type, std::string body) {
     HttpResponse response(static_cast<http::status>(status), 11);
     set_common(response);
-    response.set(http::field::content_type, "application/json");
-    response.body() = to_json(body);
+    response.set(http::field::content_type, content_type);
+    response.body() = std::move(body);
     response.prepare_payload();
     return response;
   }

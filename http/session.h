@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <optional>
 
+#include "http/metrics/server_metrics.h"
 #include "http/server.h"
 
 namespace rubato {
@@ -18,6 +19,7 @@ struct SessionContext {
   const GenerationDefaults& defaults;
   GenerationClient& client;
   std::atomic<int>& active_requests;
+  ServerMetrics& metrics;
 };
 
 /// Serves one connection until it closes, falls silent or breaks the protocol. Runs on the socket's

@@ -10,6 +10,7 @@
 #include "launch/options.h"
 #include "launch/program.h"
 #include "launch/rank.h"
+#include "launch/server_config.h"
 #include "launch/serving.h"
 #include "launch/stop_signals.h"
 #include "runtime/base/concat.h"
@@ -23,20 +24,6 @@ struct ServeArguments {
   ConfigOptions config;
   std::string ready_file;
 };
-
-ServerConfig server_config(const ServerSection& section) {
-  return {.bind = section.bind,
-          .port = section.port,
-          .threads = section.threads,
-          .max_body_bytes = section.max_body_bytes,
-          .max_header_bytes = section.max_header_bytes,
-          .max_header_fields = section.max_header_fields,
-          .max_json_depth = section.max_json_depth,
-          .max_connections = section.max_connections,
-          .request_timeout = std::chrono::seconds(section.request_timeout_s),
-          .idle_timeout = std::chrono::seconds(section.idle_timeout_s),
-          .version = program_version()};
-}
 
 void announce(const Server& server, const Config& config, const std::string& ready_file) {
   const std::string url = concat("http://", config.server.bind, ":", server.port());
@@ -52,9 +39,13 @@ int serve_front(const Config& config,
                 StopSignals& signals,
                 const std::string& ready_file) {
   Result<TextSide> text = load_text_side(config, host.model());
-  const Status agreed = agree("the tokenizer", {text ? "" : text.error().message, {}});
+  Result<ServerConfig> settings = server_config(config.server);
+  const std::string failure = !text       ? text.error().message
+                              : !settings ? settings.error().message
+                                          : "";
+  const Status agreed = agree("the front end", {failure, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
-  Server server(server_config(config.server),
+  Server server(std::move(settings).value(),
                 text->model,
                 text->tokenizer,
                 text->chat_template,
@@ -93,7 +84,7 @@ int serve_front(const Config& config,
 /// The other ranks: the engine, for as long as rank 0 has it run.
 int serve_back(EngineHost& host, StopSignals& signals) {
   signals.listen([](int) {});  // rank 0 drains for all
-  if (!agree("the tokenizer", {})) return kCannotStart;
+  if (!agree("the front end", {})) return kCannotStart;
   const Status status = host.run();
   return status ? kDone : fail(status.error());
 }

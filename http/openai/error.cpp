@@ -13,6 +13,8 @@ int http_status(const Error& error) {
     case Code::kInvalidArgument:
     case Code::kTooLong:
       return 400;
+    case Code::kUnauthenticated:
+      return 401;
     case Code::kNotFound:
       return 404;
     case Code::kOverloaded:
@@ -33,7 +35,9 @@ json::object make_error(const Error& error) {
   json::value code = nullptr;
   if (error.code == Code::kTooLong) code = "context_length_exceeded";
   if (error.code == Code::kNotFound && error.param == "model") code = "model_not_found";
-  const char* type = status == 429   ? "rate_limit_error"
+  if (error.code == Code::kUnauthenticated) code = "invalid_api_key";
+  const char* type = status == 401   ? "authentication_error"
+                     : status == 429 ? "rate_limit_error"
                      : status >= 500 ? "server_error"
                                      : "invalid_request_error";
   const json::value param =

@@ -6,6 +6,8 @@ const char* to_string(Code code) {
   switch (code) {
     case Code::kInvalidArgument:
       return "invalid_argument";
+    case Code::kUnauthenticated:
+      return "unauthenticated";
     case Code::kNotFound:
       return "not_found";
     case Code::kTooLong:

@@ -10,6 +10,7 @@ namespace rubato {
 /// type.
 enum class Code {
   kInvalidArgument,  ///< the caller's input is wrong; the message names the field
+  kUnauthenticated,  ///< who asks has not shown that they may
   kNotFound,
   kTooLong,     ///< does not fit the context or the cache; the message has both numbers
   kOverloaded,  ///< a bounded queue is full

@@ -18,6 +18,12 @@ struct HistogramCounts {
     sum += value;
   }
 
+  HistogramCounts& operator+=(const HistogramCounts& other) {
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    sum += other.sum;
+    return *this;
+  }
+
   bool operator==(const HistogramCounts&) const = default;
 };
 
@@ -40,6 +46,20 @@ struct EngineCounters {
   HistogramCounts<kSimilarityBounds> similarities;     ///< of each layer tested
   HistogramCounts<kCommitsBounds> commits;             ///< of each forward pass
   HistogramCounts<kQueueSecondsBounds> queue_seconds;  ///< from submission to admission
+
+  EngineCounters& operator+=(const EngineCounters& other) {
+    prompt_tokens += other.prompt_tokens;
+    generation_tokens += other.generation_tokens;
+    forward_passes += other.forward_passes;
+    rows_computed += other.rows_computed;
+    refreshes += other.refreshes;
+    layers_refreshed += other.layers_refreshed;
+    boundaries += other.boundaries;
+    similarities += other.similarities;
+    commits += other.commits;
+    queue_seconds += other.queue_seconds;
+    return *this;
+  }
 
   bool operator==(const EngineCounters&) const = default;
 };

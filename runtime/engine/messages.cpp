@@ -110,7 +110,8 @@ SequenceSpec get_spec(ByteReader& reader) {
   spec.id = reader.get<SequenceId>();
   spec.slot_begin = reader.get<std::int64_t>();
   static_cast<DecodingRequest&>(spec) = get_request(reader);
-  const std::int64_t length = std::ssize(spec.prompt) + std::ssize(spec.suffix) + std::int64_t{spec.max_tokens};
+  const std::int64_t length =
+      std::ssize(spec.prompt) + std::ssize(spec.suffix) + std::int64_t{spec.max_tokens};
   if (spec.slot_begin < 0 || length > kMostPositions) reader.fail();
   return spec;
 }

@@ -45,6 +45,7 @@ EngineStatus Router::status() const {
     total.cache_tokens_used += status.cache_tokens_used;
     total.outstanding_tokens += status.outstanding_tokens;
     total.times += status.times;
+    total.counters += status.counters;
   }
   return total;
 }

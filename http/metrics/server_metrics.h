@@ -1,0 +1,71 @@
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/openai/answer.h"
+#include "runtime/engine/generation.h"
+
+namespace rubato {
+
+/// What the front end counts and measures, and the text of GET /metrics. Any thread. No label
+/// carries anything of a client's.
+class ServerMetrics {
+ public:
+  ServerMetrics(const std::string& version, const std::string& model);
+
+  /// An answer was written. Paths that are no route count as "other".
+  void count_answer(std::string_view path, int status);
+
+  /// In Prometheus's text format.
+  std::string expose(std::span<const EngineStatus> replicas) const;
+
+ private:
+  friend class GenerationTimes;
+
+  prometheus::Registry registry_;
+  prometheus::Family<prometheus::Counter>& answers_;
+  prometheus::Family<prometheus::Counter>& finished_;
+  prometheus::Histogram& first_token_;
+  prometheus::Histogram& per_token_;
+  prometheus::Histogram& whole_;
+};
+
+/// Times one request's generations, from when it is made. A generation that is not complete when
+/// this is destroyed counts as aborted. Not thread safe.
+class GenerationTimes {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  GenerationTimes(ServerMetrics& metrics,
+                  std::size_t num_choices,
+                  Clock::time_point now = Clock::now());
+  ~GenerationTimes();
+  GenerationTimes(const GenerationTimes&) = delete;
+  GenerationTimes& operator=(const GenerationTimes&) = delete;
+
+  /// A choice's answer has taken an update.
+  void note(std::size_t choice, const Answer& answer, Clock::time_point now = Clock::now());
+
+  /// What is not complete ended by an error.
+  void fail() { unfinished_reason_ = "error"; }
+
+ private:
+  struct Choice {
+    Clock::time_point first_token;
+    std::size_t first_tokens = 0;  // how many came at that time
+    bool complete = false;
+  };
+
+  ServerMetrics& metrics_;
+  Clock::time_point begin_;
+  std::vector<Choice> choices_;
+  const char* unfinished_reason_ = "abort";
+};
+
+}  // namespace rubato

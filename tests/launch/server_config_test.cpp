@@ -1,0 +1,60 @@
+#include "launch/server_config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/support/temporary_folder.h"
+
+namespace rubato {
+namespace {
+
+class ServerConfigTest : public ::testing::Test {
+ protected:
+  void SetUp() override { unsetenv(kAccessKeyVariable); }
+  void TearDown() override { unsetenv(kAccessKeyVariable); }
+
+  const testing::TemporaryFolder folder_;
+};
+
+TEST_F(ServerConfigTest, NeedsNoKeyByDefault) {
+  const auto config = server_config({});
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_FALSE(config->keys.required());
+  EXPECT_FALSE(config->cross_origin.open());
+}
+
+TEST_F(ServerConfigTest, KeysOfFileAndEnvironmentBothCount) {
+  std::ofstream(folder_.path() / "keys") << "of-file\n";
+  setenv(kAccessKeyVariable, "of-environment", 1);
+  ServerSection section;
+  section.api_key_file = folder_.path() / "keys";
+  const auto config = server_config(section);
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_TRUE(config->keys.admits("Bearer of-file"));
+  EXPECT_TRUE(config->keys.admits("Bearer of-environment"));
+  EXPECT_FALSE(config->keys.admits("Bearer other"));
+}
+
+TEST_F(ServerConfigTest, AnEmptyVariableOrAMissingFileIsAnErrorAndNotAnOpenDoor) {
+  setenv(kAccessKeyVariable, "", 1);
+  const auto empty = server_config({});
+  ASSERT_FALSE(empty.ok());
+  EXPECT_NE(empty.error().message.find("RUBATO_API_KEY"), std::string::npos);
+  unsetenv(kAccessKeyVariable);
+  ServerSection section;
+  section.api_key_file = folder_.path() / "none";
+  EXPECT_FALSE(server_config(section).ok());
+}
+
+TEST_F(ServerConfigTest, OriginsAreChecked) {
+  ServerSection section;
+  section.cors_origins = "https://a.org";
+  EXPECT_TRUE(server_config(section).value().cross_origin.open());
+  section.cors_origins = "a.org";
+  EXPECT_FALSE(server_config(section).ok());
+}
+
+}  // namespace
+}  // namespace rubato
