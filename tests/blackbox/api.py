@@ -38,6 +38,9 @@ def check(answer, path, stream=False):
         return answer
     if not answer.body:
         return answer
+    if path == "/metrics" and answer.status == 200:
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        return answer
     assert answer.headers["content-type"] == "application/json"
     value = json.loads(answer.body.decode("utf-8", errors="strict"))
     schemas.validate(value, schemas.of_answer(path, answer.status))
@@ -167,12 +170,15 @@ def read_events(body):
 def check_chunks(path, chunks, body):
     """What holds for the chunks of every stream that does not fail."""
     chat = path == CHAT
-    with_usage = (body.get("stream_options") or {}).get("include_usage", False)
+    options = body.get("stream_options") or {}
+    with_usage, always = options.get("include_usage", False), options.get("continuous_usage_stats", False)
     for chunk in chunks:
         schemas.validate(chunk, "chat_completion_chunk" if chat else "completion_chunk")
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
     assert [i for i, chunk in enumerate(chunks) if not chunk["choices"]] == [len(chunks) - 1] * with_usage
-    if with_usage:
+    if always:
+        assert all(chunk["usage"] for chunk in chunks)
+    elif with_usage:
         assert all(chunk["usage"] is None for chunk in chunks[:-1])
         assert chunks[-1]["usage"] is not None
     else:
@@ -198,9 +204,10 @@ def joined(path, chunks):
     choices = {}
     for chunk in chunks:
         for part in chunk["choices"]:
-            choice = choices.setdefault(part["index"], {"text": "", "trace": []})
+            choice = choices.setdefault(part["index"], {"text": "", "trace": [], "logprobs": []})
             choice["text"] += part["delta"].get("content", "") if chat else part["text"]
             choice["trace"] += part.get("diffusion", {}).get("trace", [])
+            choice["logprobs"] += [part["logprobs"]] if part.get("logprobs") else []
             if part["finish_reason"]:
                 choice["last"] = part
     answer["choices"] = [whole_choice(chat, choices[index]) for index in sorted(choices)]
@@ -212,6 +219,10 @@ def joined(path, chunks):
 
 def whole_choice(chat, parts):
     choice = {key: value for key, value in parts["last"].items() if key not in ("delta", "text")}
+    if parts["logprobs"]:
+        lists = [key for key, value in parts["logprobs"][0].items() if value is not None]
+        whole = {key: sum((some[key] for some in parts["logprobs"]), []) for key in lists}
+        choice["logprobs"] = {**parts["logprobs"][0], **whole}
     if parts["trace"]:
         choice["diffusion"] = {**choice["diffusion"], "trace": parts["trace"]}
     if chat:

@@ -43,6 +43,31 @@ MISTAKES = [
     (BOTH, {"stop": list("abcde")}, "stop"),
     (BOTH, {"stop": {}}, "stop"),
     (BOTH, {"ignore_eos": 1}, "ignore_eos"),
+    (BOTH, {"stop_token_ids": 5}, "stop_token_ids"),
+    (BOTH, {"stop_token_ids": ["5"]}, "stop_token_ids"),
+    (BOTH, {"stop_token_ids": [576]}, "stop_token_ids"),
+    (BOTH, {"stop_token_ids": [541]}, "stop_token_ids"),
+    (BOTH, {"stop_token_ids": [1] * 65}, "stop_token_ids"),
+    (BOTH, {"include_stop_str_in_output": "no"}, "include_stop_str_in_output"),
+    (BOTH, {"skip_special_tokens": 0}, "skip_special_tokens"),
+    (BOTH, {"add_special_tokens": "x"}, "add_special_tokens"),
+    (BOTH, {"min_tokens": -1}, "min_tokens"),
+    (BOTH, {"min_tokens": 17}, "min_tokens"),
+    (BOTH, {"logit_bias": [1]}, "logit_bias"),
+    (BOTH, {"logit_bias": {"x": 1}}, "logit_bias"),
+    (BOTH, {"logit_bias": {"576": 1}}, "logit_bias"),
+    (BOTH, {"logit_bias": {"541": 1}}, "logit_bias"),
+    (BOTH, {"logit_bias": {"5": -101}}, "logit_bias.5"),
+    (BOTH, {"logit_bias": {"5": "x"}}, "logit_bias.5"),
+    ((CHAT,), {"logprobs": 1}, "logprobs"),
+    ((CHAT,), {"top_logprobs": 2}, "top_logprobs"),
+    ((CHAT,), {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+    ((COMPLETIONS,), {"logprobs": True}, "logprobs"),
+    ((COMPLETIONS,), {"logprobs": 21}, "logprobs"),
+    ((COMPLETIONS,), {"echo": 1}, "echo"),
+    ((COMPLETIONS,), {"echo": True, "logprobs": 1}, "echo"),
+    ((COMPLETIONS,), {"suffix": ["b"]}, "suffix"),
+    (BOTH, {"stream": True, "stream_options": {"continuous_usage_stats": 1}}, "stream_options.continuous_usage_stats"),
     (BOTH, {"return_token_ids": "yes"}, "return_token_ids"),
     (BOTH, {"stream": "true"}, "stream"),
     (BOTH, {"stream_options": {"include_usage": True}}, "stream_options"),
@@ -113,7 +138,7 @@ DIFFUSION_MISTAKES = [
     ({"": 1}, "diffusion."),
 ]
 
-# Fields that would change the answer and are not there yet: never ignored in silence.
+# Fields that would change the answer and that are not supported: never ignored in silence.
 # (routes, field, values that are refused, values that say nothing and are taken)
 UNSUPPORTED = [
     (BOTH, "presence_penalty", [0.5, -1, "x"], [0, 0.0]),
@@ -125,21 +150,12 @@ UNSUPPORTED = [
     (BOTH, "response_format", [{"type": "json_object"}, {"type": "json_schema"}, "text"], [{"type": "text"}]),
     ((CHAT,), "tools", [[{"type": "function", "function": {"name": "f"}}]], [[]]),
     ((CHAT,), "functions", [[{"name": "f"}]], [[]]),
+    ((CHAT,), "tool_choice", ["required", {"type": "function", "function": {"name": "f"}}], ["none", "auto"]),
     ((CHAT,), "audio", [{"voice": "x", "format": "wav"}], []),
-]
-# These are refused until the serving issue brings them; then they leave this table.
-NOT_YET = [
-    (BOTH, "logit_bias", [{"5": 1}], [{}]),
-    (BOTH, "stop_token_ids", [[5]], [[]]),
-    (BOTH, "include_stop_str_in_output", [True], [False]),
-    (BOTH, "skip_special_tokens", [False], [True]),
-    (BOTH, "min_tokens", [1], [0]),
-    (BOTH, "add_special_tokens", [False], [True]),
-    ((CHAT,), "logprobs", [True], [False]),
-    ((CHAT,), "top_logprobs", [2], [0]),
-    ((COMPLETIONS,), "logprobs", [1, 0], []),
-    ((COMPLETIONS,), "echo", [True], [False]),
-    ((COMPLETIONS,), "suffix", ["b"], [""]),
+    ((CHAT,), "suffix", ["b"], [""]),
+    ((CHAT,), "echo", [True], [False]),
+    (BOTH, "continue_final_message", [True], [False]),
+    (BOTH, "add_generation_prompt", [False], [True]),
 ]
 
 
@@ -173,7 +189,7 @@ def test_a_mistake_inside_diffusion_names_its_key(api, diffusion, param):
 
 
 def unsupported(taken):
-    rows = on_each_route(UNSUPPORTED + NOT_YET)
+    rows = on_each_route(UNSUPPORTED)
     return [(path, field, value) for path, field, *lists in rows for value in lists[taken]]
 
 

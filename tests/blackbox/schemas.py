@@ -22,6 +22,9 @@ BY_PATH = {
     "/health": "health",
     "/health/live": "health",
     "/version": "version",
+    "/load": "load",
+    "/tokenize": "tokenize",
+    "/detokenize": "detokenize",
 }
 
 
