@@ -7,6 +7,7 @@ find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 find_package(MPI REQUIRED COMPONENTS CXX)
 
 # --- libtorch: the C++ libraries inside the PyPI wheel. Linked by file and not with find_package(Torch), which for
@@ -57,6 +58,10 @@ target_link_libraries(rubato_regex INTERFACE PkgConfig::PCRE2)
 add_library(rubato_metrics INTERFACE)
 add_library(rubato::metrics ALIAS rubato_metrics)
 target_link_libraries(rubato_metrics INTERFACE prometheus-cpp::core)
+
+add_library(rubato_unicode INTERFACE)
+add_library(rubato::unicode ALIAS rubato_unicode)
+target_link_libraries(rubato_unicode INTERFACE PkgConfig::UTF8PROC)
 
 add_library(rubato_spdlog INTERFACE)
 add_library(rubato::spdlog ALIAS rubato_spdlog)

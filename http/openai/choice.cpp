@@ -83,8 +83,7 @@ json::object make_finished_choice(const ApiRequest& request,
 json::object make_usage(const ApiRequest& request, const std::vector<Answer>& answers) {
   std::int64_t prompt = 0, completion = 0;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (i % request.choices_per_prompt == 0)
-      prompt += request.choices[i].given_tokens();
+    if (i % request.choices_per_prompt == 0) prompt += request.choices[i].given_tokens();
     completion += std::ssize(answers[i].token_ids());
   }
   return {{"prompt_tokens", prompt},

@@ -78,19 +78,26 @@ std::vector<TokenId> read_token_ids(const json::array& list,
   return ids;
 }
 
+std::vector<TokenId> encode_prompt(const Fields& body,
+                                   std::string_view text,
+                                   const Tokenizer& tokenizer) {
+  return body.boolean("add_special_tokens", true) ? tokenizer.encode_framed(text)
+                                                  : tokenizer.encode(text);
+}
+
 std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
   const auto* value = body.find("prompt");
   if (value == nullptr) reject("prompt", "`prompt` is required");
   const char* allowed =
       "`prompt` must be a string, a list of strings, a list of token ids, or a list of such lists";
-  if (value->is_string()) return {context.tokenizer.encode(value->get_string())};
+  if (value->is_string()) return {encode_prompt(body, value->get_string(), context.tokenizer)};
   if (!value->is_array() || value->get_array().empty()) reject("prompt", allowed);
   const json::array& list = value->get_array();
   if (list[0].is_number()) return {read_token_ids(list, "prompt", context)};
   std::vector<std::vector<TokenId>> prompts;
   for (const json::value& one : list) {
     if (one.is_string()) {
-      prompts.push_back(context.tokenizer.encode(one.get_string()));
+      prompts.push_back(encode_prompt(body, one.get_string(), context.tokenizer));
     } else if (one.is_array()) {
       prompts.push_back(read_token_ids(one.get_array(), "prompt", context));
     } else {

@@ -16,6 +16,12 @@ std::vector<TokenId> read_token_ids(const boost::json::array& list,
                                     const ApiContext& context,
                                     bool mask_allowed = false);
 
+/// The ids of a completion's prompt: with the tokenizer's special tokens around it unless
+/// `add_special_tokens` is false.
+std::vector<TokenId> encode_prompt(const Fields& body,
+                                   std::string_view text,
+                                   const Tokenizer& tokenizer);
+
 /// `prompt` of a completion: one or several, as text or as ids.
 std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context);
 

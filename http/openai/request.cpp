@@ -32,7 +32,7 @@ ApiRequest read_common(const Fields& body, const ApiContext& context, bool chat)
   request.chat = chat;
   read_stream_options(body, request);
   request.return_token_ids = body.boolean("return_token_ids", false);
-  body.boolean("add_special_tokens", true);  // these tokenizers add none either way
+  body.boolean("add_special_tokens", true);  // a template has its own: of completions only
   request.answer = read_answer_options(body, context);
   request.choices_per_prompt = static_cast<int>(body.integer("n", 1, 16).value_or(1));
   return request;

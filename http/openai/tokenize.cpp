@@ -16,7 +16,7 @@ std::vector<TokenId> read_tokens(const Fields& body, const ApiContext& context) 
   if (chat == (body.find("prompt") != nullptr))
     reject("prompt", "one of `prompt` and `messages` is required");
   if (chat) return encode_chat(body, context);
-  return context.tokenizer.encode(body.string("prompt").value());
+  return encode_prompt(body, body.string("prompt").value(), context.tokenizer);
 }
 
 }  // namespace
@@ -26,7 +26,7 @@ Result<json::object> tokenize(const json::object& body, const ApiContext& contex
     const Fields fields(body);
     require_served_model(fields, context.model);
     refuse_unsupported(fields);
-    fields.boolean("add_special_tokens", true);  // these tokenizers add none either way
+    fields.boolean("add_special_tokens", true);
     const std::vector<TokenId> ids = read_tokens(fields, context);
     return json::object{{"count", ids.size()},
                         {"max_model_len", context.model.max_context},

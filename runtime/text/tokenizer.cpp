@@ -2,6 +2,7 @@
 
 #include <queue>
 
+#include "runtime/text/normalizer.h"
 #include "runtime/text/pre_tokenizer.h"
 
 namespace rubato {
@@ -35,10 +36,18 @@ Tokenizer::~Tokenizer() = default;
 
 std::vector<TokenId> Tokenizer::encode(std::string_view utf8) const {
   std::string text = to_valid_utf8(utf8);
+  for (const NormalForm form : normal_forms_) text = normalized(text, form);
   if (pre_tokenizer_->adds_prefix_space() && !text.empty() && text.front() != ' ')
     text.insert(text.begin(), ' ');
   std::vector<TokenId> ids;
   for (const std::string_view piece : pre_tokenizer_->split(text)) encode_piece(piece, ids);
+  return ids;
+}
+
+std::vector<TokenId> Tokenizer::encode_framed(std::string_view utf8) const {
+  std::vector<TokenId> ids = encode(utf8);
+  ids.insert(ids.begin(), frame_.before.begin(), frame_.before.end());
+  ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
   return ids;
 }
 

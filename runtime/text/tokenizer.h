@@ -16,23 +16,35 @@
 namespace rubato {
 
 class PreTokenizer;
+enum class NormalForm;
+
+/// What the file's post-processor puts around a text.
+struct SpecialFrame {
+  std::vector<TokenId> before;
+  std::vector<TokenId> after;
+};
 
 /// A byte-level BPE tokenizer as `tokenizer.json` describes it. Const methods may run on any thread
 /// at once.
 class Tokenizer {
  public:
   /// Errors: kInvalidArgument, naming the file and the key: malformed, or a component that is not
-  /// supported (the normalizer must be absent; the pre-tokenizer a regular-expression Split, a
-  /// ByteLevel, or both).
+  /// supported. Supported are Unicode's normal forms as normalizers; as pre-tokenizer a
+  /// regular-expression Split, a ByteLevel, or both; TemplateProcessing and ByteLevel as
+  /// post-processors.
   static Result<Tokenizer> load(const std::filesystem::path& tokenizer_json);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// The ids of plain text: strings that look like special tokens are text too. What is not UTF-8
-  /// becomes U+FFFD.
+  /// The ids of plain text, normalised as the file says: strings that look like special tokens are
+  /// text too. What is not UTF-8 becomes U+FFFD.
   std::vector<TokenId> encode(std::string_view utf8) const;
+
+  /// The same, within the special tokens that the file's post-processor puts around a text; those
+  /// of most files: none.
+  std::vector<TokenId> encode_framed(std::string_view utf8) const;
 
   /// The text of ids; bytes that are not UTF-8 become U+FFFD, unknown ids nothing.
   std::string decode(std::span<const TokenId> ids, bool skip_special) const;
@@ -57,7 +69,9 @@ class Tokenizer {
   Tokenizer();
   void encode_piece(std::string_view piece, std::vector<TokenId>& ids) const;
 
+  std::vector<NormalForm> normal_forms_;  // applied in order
   std::unique_ptr<const PreTokenizer> pre_tokenizer_;
+  SpecialFrame frame_;
   std::unordered_map<std::string, TokenId> id_of_;        // by the file's spelling
   std::unordered_map<std::string, TokenId> id_of_bytes_;  // model tokens only
   std::unordered_map<std::uint64_t, Merge> merges_;       // left << 32 | right

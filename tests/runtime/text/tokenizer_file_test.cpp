@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "runtime/base/concat.h"
 #include "tests/runtime/text/small_tokenizer.h"
 #include "tests/support/temporary_folder.h"
 
@@ -42,9 +43,59 @@ TEST(TokenizerFile, MustBeAWholeJsonObject) {
   EXPECT_NE(error_of(std::string(100'000, '[')), "");
 }
 
-TEST(TokenizerFile, MayNotNormalise) {
-  EXPECT_THAT(error_with(R"("normalizer":null)", R"("normalizer":{"type":"NFC"})"),
-              HasSubstr("normalizer is set; it is not supported"));
+TEST(TokenizerFile, MayAskForNormalFormsOnly) {
+  const auto error = [](const std::string& normalizer) {
+    return error_with(R"("normalizer":null)", "\"normalizer\":" + normalizer);
+  };
+  EXPECT_EQ(error(R"({"type":"NFC"})"), "");
+  EXPECT_EQ(error(R"({"type":"Sequence","normalizers":[{"type":"NFD"},{"type":"NFKC"}]})"), "");
+  EXPECT_EQ(error(R"({"type":"Sequence","normalizers":[]})"), "");
+  EXPECT_THAT(error(R"({"type":"Lowercase"})"),
+              HasSubstr("normalizer 'Lowercase' is not supported; supported: NFC, NFD"));
+  EXPECT_THAT(error(R"({"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip"}]})"),
+              HasSubstr("normalizer 'Strip'"));
+  EXPECT_THAT(error(R"({"type":"Sequence"})"), HasSubstr("normalizer.normalizers is missing"));
+  EXPECT_THAT(error("7"), HasSubstr("normalizer is not an object"));
+}
+
+std::string error_of_post_processor(const std::string& post_processor) {
+  return error_with(R"("normalizer":null)", "\"post_processor\":" + post_processor);
+}
+
+std::string error_of_template(const std::string& single, const std::string& ids = "260") {
+  return error_of_post_processor(R"({"type":"TemplateProcessing","single":[)" + single +
+                                 R"(],"special_tokens":{"<s>":{"ids":[)" + ids + "]}}}");
+}
+
+constexpr const char* kText = R"({"Sequence":{"id":"A","type_id":0}})";
+constexpr const char* kStart = R"({"SpecialToken":{"id":"<s>","type_id":0}})";
+
+TEST(TokenizerFile, MayFrameATextWithATemplate) {
+  EXPECT_EQ(error_of_post_processor("null"), "");
+  EXPECT_EQ(error_of_post_processor(R"({"type":"ByteLevel","trim_offsets":true})"), "");
+  EXPECT_EQ(error_of_template(concat(kStart, ',', kText)), "");
+  EXPECT_THAT(error_of_post_processor(R"({"type":"RobertaProcessing"})"),
+              HasSubstr("post_processor 'RobertaProcessing' is not supported"));
+  EXPECT_THAT(error_of_post_processor("[]"), HasSubstr("post_processor is not an object"));
+}
+
+TEST(TokenizerFile, NeedsATemplateOfOneTextAndTokensThatThereAre) {
+  EXPECT_THAT(error_of_template(kStart), HasSubstr("single holds no text"));
+  EXPECT_THAT(error_of_template(concat(kText, ',', kText)), HasSubstr("more than one text"));
+  EXPECT_THAT(error_of_template(R"({"Sequence":{"id":"B"}})"), HasSubstr("more than one text"));
+  EXPECT_THAT(error_of_template(R"({"Other":{}})"), HasSubstr("single.Sequence is missing"));
+  EXPECT_THAT(error_of_template(concat(R"({"SpecialToken":{"id":"<t>"}},)", kText)),
+              HasSubstr("special_tokens.<t> is missing"));
+  const std::string framed = concat(kStart, ',', kText);
+  EXPECT_THAT(error_of_template(framed, "-1"), HasSubstr("<s>.ids holds something"));
+  EXPECT_THAT(error_of_template(framed, "\"260\""), HasSubstr("<s>.ids holds something"));
+  EXPECT_THAT(error_of_template(framed, "266"), HasSubstr("adds id 266, which no token has"));
+  const std::string once = R"({"type":"TemplateProcessing","single":[)" + std::string(kText) +
+                           R"(],"special_tokens":{}})";
+  EXPECT_EQ(error_of_post_processor(R"({"type":"Sequence","processors":[)" + once + "]}"), "");
+  EXPECT_THAT(
+      error_of_post_processor(R"({"type":"Sequence","processors":[)" + once + "," + once + "]}"),
+      HasSubstr("two TemplateProcessing"));
 }
 
 TEST(TokenizerFile, NeedsAPreTokenizerThatIsSupported) {

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <thread>
 #include <utility>
 
 #include "tests/runtime/text/small_tokenizer.h"
+#include "tests/support/temporary_folder.h"
 
 namespace rubato {
 namespace {
@@ -46,6 +48,37 @@ TEST(Tokenizer, WorksAfterAMove) {
   Tokenizer first = testing::small_tokenizer();
   const Tokenizer second = std::move(first);
   EXPECT_EQ(second.encode("hello"), std::vector<TokenId>{259});
+}
+
+Tokenizer load(const std::string& json) {
+  const testing::TemporaryFolder folder;
+  const auto file = folder.path() / "tokenizer.json";
+  std::ofstream(file) << json;
+  return Tokenizer::load(file).value();
+}
+
+TEST(Tokenizer, FramesATextOnlyWhenAskedTo) {
+  const Tokenizer tokenizer = load(testing::small_tokenizer_json(
+      R"("normalizer":null)",
+      R"("post_processor":{"type":"Sequence","processors":[{"type":"ByteLevel"},)"
+      R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},)"
+      R"({"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],)"
+      R"("special_tokens":{"<s>":{"ids":[260,263]},"</s>":{"ids":[265]}}}]})"));
+  EXPECT_EQ(tokenizer.encode("hello"), std::vector<TokenId>{259});
+  EXPECT_EQ(tokenizer.encode_framed("hello"), (std::vector<TokenId>{260, 263, 259, 265}));
+  EXPECT_EQ(tokenizer.encode_framed(""), (std::vector<TokenId>{260, 263, 265}));
+  EXPECT_EQ(testing::small_tokenizer().encode_framed("hello"), std::vector<TokenId>{259});
+}
+
+TEST(Tokenizer, NormalisesFormByFormAndAfterItReplacedWhatIsNotUtf8) {
+  const Tokenizer tokenizer = load(testing::small_tokenizer_json(
+      R"("normalizer":null)",
+      R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"NFC"}]})"));
+  const Tokenizer plain = testing::small_tokenizer();
+  EXPECT_EQ(tokenizer.encode("e\u0301\ufb01"),
+            plain.encode("\u00e9"
+                         "fi"));
+  EXPECT_EQ(tokenizer.encode("\xff\u0301"), plain.encode("\ufffd\u0301"));
 }
 
 // Long runs of one kind are where a regular expression runs out of stack or into its match limit,

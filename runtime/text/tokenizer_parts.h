@@ -1,0 +1,26 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <memory>
+#include <vector>
+
+#include "runtime/text/normalizer.h"
+#include "runtime/text/pre_tokenizer.h"
+#include "runtime/text/tokenizer.h"
+
+namespace rubato {
+
+// The components of a tokenizer.json around its model. `file` is the whole file; a component that
+// is not supported fails the loading (see tokenizer_json.h), naming it.
+
+/// The normal forms that text is brought into, one after the other; none where the file has no
+/// normalizer.
+std::vector<NormalForm> read_normalizer(const boost::json::object& file);
+
+std::unique_ptr<const PreTokenizer> read_pre_tokenizer(const boost::json::object& file);
+
+/// The ids that the post-processor puts around one text; none where it adds none. The pair template
+/// is not read: texts come alone.
+SpecialFrame read_post_processor(const boost::json::object& file);
+
+}  // namespace rubato
