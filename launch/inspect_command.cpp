@@ -37,7 +37,7 @@ void add_inspect_command(CLI::App& app, Action& action) {
       app.add_subcommand("inspect", "Say what a checkpoint is and what serving it takes");
   command->footer("Reads config.json and the headers of the weight files only.");
   const auto arguments = std::make_shared<InspectArguments>();
-  command->add_option("--model", arguments->model, "Checkpoint folder")
+  command->add_option("--model,model", arguments->model, "Checkpoint folder")
       ->type_name("DIR")
       ->capture_default_str();
   command->add_option("--tp", arguments->tp, "Only this number of ranks (default: 1, 2, 4 and 8)")

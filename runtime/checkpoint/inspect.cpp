@@ -70,6 +70,7 @@ void describe_files(const Checkpoint& checkpoint, Inspection& inspection) {
 }
 
 void take_notes(const std::filesystem::path& folder,
+                const InspectOptions& options,
                 const Checkpoint& checkpoint,
                 Inspection& inspection) {
   auto& notes = inspection.notes;
@@ -80,6 +81,11 @@ void take_notes(const std::filesystem::path& folder,
                            " are converted to ",
                            to_string(inspection.dtype),
                            " while they are loaded"));
+  }
+  if (!options.dtype && inspection.dtype != DType::kFloat32) {
+    notes.push_back(
+        "on CPUs weights and caches are float32, twice these sizes, unless served with "
+        "--dtype bfloat16");
   }
   if (!checkpoint.ignored().empty()) {
     notes.push_back(concat(checkpoint.ignored().size(),
@@ -127,7 +133,7 @@ Result<Inspection> inspect(const std::filesystem::path& folder, const InspectOpt
   for (const int tp_size : options.tp_sizes) {
     inspection.ranks.push_back(rank_memory(tp_size, options, inspection));
   }
-  take_notes(folder, *checkpoint, inspection);
+  take_notes(folder, options, *checkpoint, inspection);
   return inspection;
 }
 

@@ -119,6 +119,7 @@ std::string memory_section(const Inspection& inspection) {
                     human_bytes(rank.weight_bytes),
                     human_bytes(rank.cache_bytes_per_token)});
   }
+  if (rows.size() == 1) return "";
   return concat("\nEach rank holds, in ", to_string(inspection.dtype), ":\n", aligned(rows));
 }
 

@@ -3,8 +3,12 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_stack.hpp>
+#include <cerrno>
+#include <charconv>
 #include <fstream>
+#include <iterator>
 #include <optional>
+#include <system_error>
 #include <unordered_set>
 #include <vector>
 
@@ -100,6 +104,15 @@ class StrictHandler {
   std::optional<std::string> doubled_key_;
 };
 
+/// As people and Python write it, "6.0", where Boost.JSON writes 6E0.
+std::string number_text(double number) {
+  char digits[32];
+  const auto written = std::to_chars(digits, std::end(digits), number);
+  const std::string_view text(digits, written.ptr);
+  const bool whole = text.find_first_not_of("-0123456789") == std::string_view::npos;
+  return concat(text, whole ? ".0" : "");
+}
+
 Error malformed(std::string_view where, std::string_view what) {
   return {Code::kInvalidArgument, concat(where, ": ", what)};
 }
@@ -112,8 +125,7 @@ Result<json::object> parse_json_object(std::string_view text, std::string_view w
     json::error_code error;
     const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
     if (const auto& key = parser.handler().doubled_key()) {
-      return Error{
-          Code::kInvalidArgument, concat(where, ": key '", *key, "' is given twice"), *key};
+      return malformed(where, concat("key ", shown(json::value(*key)), " is given twice"));
     }
     if (!error && read < text.size()) error = json::error::extra_data;
     if (error) {
@@ -130,10 +142,12 @@ Result<json::object> parse_json_object(std::string_view text, std::string_view w
 
 Result<json::object> read_json_object(const std::filesystem::path& file, std::uint64_t max_bytes) {
   std::error_code error;
-  if (!std::filesystem::exists(file, error)) {
+  const auto status = std::filesystem::status(file, error);
+  if (status.type() == std::filesystem::file_type::not_found) {
     return Error{Code::kNotFound, concat(file.string(), ": no such file")};
   }
-  if (!std::filesystem::is_regular_file(file, error)) {
+  if (error) return malformed(file.string(), error.message());
+  if (!std::filesystem::is_regular_file(status)) {
     return malformed(file.string(), "not a regular file");
   }
   const std::uintmax_t size = std::filesystem::file_size(file, error);
@@ -142,8 +156,10 @@ Result<json::object> read_json_object(const std::filesystem::path& file, std::ui
     return malformed(file.string(),
                      concat("has ", size, " bytes; at most ", max_bytes, " are read"));
   }
-  std::string text(static_cast<std::size_t>(size), '\0');
+  if (size == 0) return malformed(file.string(), "the file is empty");
   std::ifstream stream(file, std::ios::binary);
+  if (!stream) return malformed(file.string(), std::generic_category().message(errno));
+  std::string text(static_cast<std::size_t>(size), '\0');
   if (!stream.read(text.data(), static_cast<std::streamsize>(text.size()))) {
     return malformed(file.string(), "cannot be read");
   }
@@ -152,7 +168,18 @@ Result<json::object> read_json_object(const std::filesystem::path& file, std::ui
 
 std::string shown(const json::value& value) {
   constexpr std::size_t kMaxShown = 80;
-  std::string text = json::serialize(value);
+  std::string text;
+  if (const double* number = value.if_double()) {
+    text = number_text(*number);
+  } else if (const json::array* list = value.if_array()) {
+    for (const json::value& each : *list) {
+      if (text.size() > kMaxShown) break;
+      text += (text.empty() ? "[" : ",") + shown(each);
+    }
+    text += text.empty() ? "[]" : "]";
+  } else {
+    text = json::serialize(value);
+  }
   if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "...";
   return text;
 }

@@ -86,6 +86,13 @@ Status check_bounds(std::initializer_list<Bounded> all, const std::string& where
   return {};
 }
 
+Status check_eos(TokenId id, const ModelConfig& config, const std::string& where) {
+  if (id == config.mask_token_id) {
+    return bad_key(where, "eos_token_id", concat("is ", id, ", which is mask_token_id as well"));
+  }
+  return check_bounds({{"eos_token_id", id, 0, config.vocab_size - 1}}, where);
+}
+
 Status read_generation_config(const std::filesystem::path& file, ModelConfig& config) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
@@ -96,12 +103,11 @@ Status read_generation_config(const std::filesystem::path& file, ModelConfig& co
   if (keys.has("bos_token_id")) config.bos_token_id = keys.integer("bos_token_id");
   if (keys.has("eos_token_id")) more_eos = keys.ids("eos_token_id");
   if (keys.error()) return *keys.error();
-  const int last_id = config.vocab_size - 1;
-  const Status bos =
-      check_bounds({{"bos_token_id", config.bos_token_id.value_or(0), 0, last_id}}, file.string());
+  const Status bos = check_bounds(
+      {{"bos_token_id", config.bos_token_id.value_or(0), 0, config.vocab_size - 1}}, file.string());
   if (!bos) return bos;
   for (const TokenId id : more_eos) {
-    const Status eos = check_bounds({{"eos_token_id", id, 0, last_id}}, file.string());
+    const Status eos = check_eos(id, config, file.string());
     if (!eos) return eos;
     auto& all = config.eos_token_ids;
     if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
@@ -164,11 +170,7 @@ Status validate(const ModelConfig& config, const std::string& where) {
                                 where);
   if (!ids) return ids;
   for (const TokenId id : config.eos_token_ids) {
-    const auto in_range = check_bounds({{"eos_token_id", id, 0, last_id}}, where);
-    if (!in_range) return in_range;
-    if (id == config.mask_token_id) {
-      return bad_key(where, "eos_token_id", concat("is ", id, ", which is mask_token_id as well"));
-    }
+    if (const Status eos = check_eos(id, config, where); !eos) return eos;
   }
   return {};
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/base/concat.h"
 #include "runtime/checkpoint/json_file.h"
+#include "runtime/checkpoint/tensor_names.h"
 
 namespace rubato {
 namespace {
@@ -181,7 +182,11 @@ Result<std::vector<TensorEntry>> parse_safetensors_header(std::string_view text,
   if (!object) return object.error();
   std::vector<TensorEntry> tensors;
   for (const auto& [name, value] : *object) {
-    if (name == "__metadata__") continue;
+    if (name == "__metadata__" && value.is_object()) continue;
+    if (!is_plausible_name(name)) {
+      return Error{Code::kInvalidArgument,
+                   concat(where, ": ", shown(json::value(name)), " is no name of a tensor")};
+    }
     auto entry = parse_entry(header, name, value);
     if (!entry) return entry.error();
     tensors.push_back(std::move(*entry));

@@ -41,6 +41,10 @@ Result<WeightMap> read_index(const std::filesystem::path& file) {
   }
   WeightMap map;
   for (const auto& [tensor, shard] : *entries) {
+    if (!is_plausible_name(tensor)) {
+      return fault("weight_map",
+                   "weight_map: " + shown(json::value(tensor)) + " is no name of a tensor");
+    }
     const json::string* name = shard.if_string();
     if (name == nullptr || !is_plain_file_name(*name)) {
       return fault(std::string_view(tensor),

@@ -1,5 +1,6 @@
 #include "runtime/checkpoint/tensor_names.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "runtime/base/concat.h"
@@ -138,6 +139,12 @@ std::string tensor_name(Naming naming, TensorId id) {
   const KindNames& names = kNames[static_cast<std::size_t>(id.kind)];
   if (!names.per_layer) return concat(model_prefix(naming), own_name(naming, names));
   return concat(layer_prefix(naming), id.layer, ".", own_name(naming, names));
+}
+
+bool is_plausible_name(std::string_view name) {
+  constexpr std::size_t kMaxNameBytes = 512;
+  const auto is_control = [](char byte) { return (byte >= 0 && byte < ' ') || byte == 0x7f; };
+  return name.size() <= kMaxNameBytes && std::none_of(name.begin(), name.end(), is_control);
 }
 
 std::optional<ParsedName> parse_tensor_name(std::string_view name) {

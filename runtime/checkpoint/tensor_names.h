@@ -65,6 +65,10 @@ std::string_view to_string(Naming naming);
 
 std::string tensor_name(Naming naming, TensorId id);
 
+/// Whether `name` can be the name of a tensor and be shown in a message: printable, and not too
+/// long.
+bool is_plausible_name(std::string_view name);
+
 /// A name taken apart.
 struct ParsedName {
   Naming naming = Naming::kLlada;

@@ -97,7 +97,36 @@ const std::vector<BadFolder> kBadFolders = {
      {kIndex, "weight_map is {}"}},
     {"an index with a tensor given twice", 2,
      [](const fs::path& f) { write_file(f / kIndex, R"({"weight_map": {"a": "x", "a": "y"}})"); },
-     {kIndex, "'a' is given twice"}},
+     {kIndex, R"("a" is given twice)"}},
+    {"an index with a tensor that has no name to show", 2,
+     [](const fs::path& f) { write_file(f / kIndex, R"({"weight_map": {"a\nb": "x"}})"); },
+     {kIndex, R"("a\nb" is no name of a tensor)"}},
+    {"an index that is a folder", 2,
+     [](const fs::path& f) { fs::remove(f / kIndex); fs::create_directory(f / kIndex); }, {kIndex, "regular file"}},
+    {"a shard that is a folder", 2,
+     [](const fs::path& f) { fs::remove(f / kSecond); fs::create_directory(f / kSecond); }, {kSecond, "regular file"}},
+    {"a shard that is a device", 1,
+     [](const fs::path& f) {
+       fs::remove(f / "model.safetensors");
+       fs::create_symlink("/dev/zero", f / "model.safetensors");
+     },
+     {"model.safetensors", "regular file"}},
+    {"a link to itself", 1,
+     [](const fs::path& f) {
+       fs::remove(f / "model.safetensors");
+       fs::create_symlink("model.safetensors", f / "model.safetensors");
+     },
+     {"model.safetensors", "symbolic links"}},
+    {"weights of another kind only", 1,
+     [](const fs::path& f) { fs::rename(f / "model.safetensors", f / "pytorch_model.bin"); }, {"no .safetensors file"}},
+    {"an empty configuration", 1, [](const fs::path& f) { write_file(f / "config.json", ""); },
+     {"config.json", "the file is empty"}},
+    {"a configuration that is a folder", 1,
+     [](const fs::path& f) { fs::remove(f / "config.json"); fs::create_directory(f / "config.json"); },
+     {"config.json", "regular file"}},
+    {"a configuration that goes in circles", 1,
+     [](const fs::path& f) { fs::remove(f / "config.json"); fs::create_symlink("config.json", f / "config.json"); },
+     {"config.json", "symbolic links"}},
     {"a shard that is not there", 2, [](const fs::path& f) { fs::remove(f / kSecond); },
      {kSecond, "No such file", kIndex}},
     {"a shard outside the folder", 2,

@@ -76,6 +76,22 @@ TEST_F(Inspect, ShowsSizesThatDoNotDivideWithTheReason) {
   EXPECT_THAT(to_table(*found), HasSubstr("TP 3: n_heads 4 does not divide"));
 }
 
+TEST_F(Inspect, ShowsNoEmptyTable) {
+  InspectOptions options;
+  options.tp_sizes = {3};
+  const auto found = inspect(folder_.path(), options);
+
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_THAT(to_table(*found), ::testing::Not(HasSubstr("Each rank holds")));
+}
+
+TEST_F(Inspect, SaysWhatServingOnACpuTakesInstead) {
+  const auto found = inspect(folder_.path());
+
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_THAT(found->notes, ::testing::Contains(HasSubstr("--dtype bfloat16")));
+}
+
 TEST_F(Inspect, NotesConversionsAndMissingTokenizerFiles) {
   InspectOptions options;
   options.dtype = DType::kFloat32;

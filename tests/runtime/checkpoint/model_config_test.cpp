@@ -108,7 +108,7 @@ TEST(ModelConfig, RefusesWhatTheEngineDoesNotImplementNamingKeyValueAndWhatIsSup
 }
 
 TEST(ModelConfig, RefusesValuesOfAnotherTypeOrAtOddsWithEachOther) {
-  const std::vector<BadValue> cases = {{"d_model", 32.0, "whole number"},
+  const std::vector<BadValue> cases = {{"d_model", 32.0, "is 32.0; a whole number"},
                                        {"d_model", "32", "whole number"},
                                        {"n_layers", 4294967298, "whole number"},
                                        {"rope_theta", "big", "a number"},
@@ -171,6 +171,7 @@ TEST(ModelConfig, TakesBosAndFurtherEosIdsFromGenerationConfig) {
 
 TEST(ModelConfig, ChecksGenerationConfigAsWell) {
   for (const char* text : {R"({"bos_token_id": 64})",
+                           R"({"eos_token_id": 62})",  // the mask
                            R"({"bos_token_id": "x"})",
                            R"({"eos_token_id": [61, -1]})",
                            R"({"eos_token_id": 61)"}) {
@@ -189,7 +190,7 @@ TEST(ModelConfig, RefusesFilesThatAreNotOneJsonObject) {
     EXPECT_THAT(config.error().message, HasSubstr("config.json")) << text;
   }
   EXPECT_THAT(read_text("{\"a\": 1, \"a\": 2}").error().message,
-              HasSubstr("key 'a' is given twice"));
+              HasSubstr(R"(key "a" is given twice)"));
 }
 
 TEST(ModelConfig, SaysWhenThereIsNoFile) {

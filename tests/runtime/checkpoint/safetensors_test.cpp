@@ -48,10 +48,13 @@ const std::vector<BadHeader> kBadHeaders = {
     {"an array", "[]", 0, {"object is expected"}},
     {"a tensor given twice",
      R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
-         "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 4, {"'a' is given twice"}},
+         "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 4, {R"(key "a" is given twice)"}},
     {"a tensor given twice, once in escapes",
      R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
-         "\u0061": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 4, {"'a' is given twice"}},
+         "\u0061": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 4, {R"(key "a" is given twice)"}},
+    {"metadata that is no object", R"({"__metadata__": [1]})", 0, {"'__metadata__'", "is [1]", "object"}},
+    {"a name that ends a string", R"({"a\u0000b": 3})", 0, {R"("a\u0000b" is no name of a tensor)"}},
+    {"a name that moves the cursor", R"({"\u001b[2J": 3})", 0, {R"("\u001b[2J" is no name of a tensor)"}},
     {"a tensor that is no object", R"({"a": 3})", 0, {"'a'", "is 3", "object"}},
     {"no dtype", R"({"a": {"shape": [1], "data_offsets": [0, 4]}})", 4, {"'a'", "dtype is missing", "BF16, F16, F32"}},
     {"another dtype", R"({"a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}})", 8,
@@ -65,6 +68,11 @@ const std::vector<BadHeader> kBadHeaders = {
      {"'a'", "[4294967296,4294967296]", "overflows"}},
     {"a size of 64 bits", R"({"a": {"dtype": "F32", "shape": [18446744073709551615], "data_offsets": [0, 4]}})", 4,
      {"'a'", "overflows"}},
+    {"offsets that are no whole numbers", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0.0, 4.0]}})", 4,
+     {"'a'", "data_offsets is [0.0,4.0]"}},
+    {"an offset of 100 bits",
+     R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1267650600228229401496703205376]}})", 4,
+     {"'a'", "data_offsets is [0,1.26765"}},
     {"no offsets", R"({"a": {"dtype": "F32", "shape": [1]}})", 4, {"'a'", "data_offsets is missing"}},
     {"one offset", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4]}})", 4, {"'a'", "data_offsets is [4]"}},
     {"offsets that run backwards", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}})", 4,
@@ -106,6 +114,17 @@ TEST(SafetensorsHeader, RefusesEveryLieNamingFileAndTensor) {
 
 TEST(SafetensorsHeader, RefusesDeepNestingWithoutOverflowingTheStack) {
   EXPECT_FALSE(parse("{\"a\": " + std::string(1 << 20, '['), 0).ok());
+}
+
+TEST(SafetensorsHeader, ShowsTheBeginningOfALongName) {
+  const std::string name(100'000, 'x');
+  for (const std::string& header :
+       {"{\"" + name + "\": 3}", "{\"" + name + "\": 3, \"" + name + "\": 3}"}) {
+    const auto tensors = parse(header, 0);
+    ASSERT_FALSE(tensors.ok());
+    EXPECT_THAT(tensors.error().message, HasSubstr("\"xxxx"));
+    EXPECT_LT(tensors.error().message.size(), 200u);
+  }
 }
 
 class SafetensorsFileTest : public ::testing::Test {
