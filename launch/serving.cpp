@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
 namespace rubato {
@@ -30,6 +31,15 @@ Result<TextSide> load_text_side(const Config& config, const ModelConfig& model) 
   Result<Tokenizer> tokenizer =
       Tokenizer::load(std::filesystem::path(config.model.path) / "tokenizer.json");
   if (!tokenizer) return tokenizer.error();
+  if (tokenizer->vocabulary_size() > model.vocab_size) {
+    return Error{Code::kInvalidArgument,
+                 concat(config.model.path,
+                        "/tokenizer.json: has ids up to ",
+                        tokenizer->vocabulary_size() - 1,
+                        "; vocab_size in config.json is ",
+                        model.vocab_size),
+                 "vocab_size"};
+  }
   const bool recognise = config.model.chat_template == "auto";
   Result<ChatTemplate> chat = recognise
                                   ? ChatTemplate::load(config.model.path, *tokenizer)

@@ -127,3 +127,11 @@ def test_different_configurations_of_the_model(copy):
 def test_different_weights(copy):
     flip_a_bit(copy, "model.transformer.blocks.3.up_proj.weight")
     assert "ranks differ in the model: sampled weights: " in the_error(SERVE, [*SERVE, "--model", copy])
+
+
+def test_a_tokenizer_of_another_model(copy):
+    change_config(copy, vocab_size=543)
+    rank = [*SERVE, "--model", copy]
+    assert the_error(rank, rank) == (
+        f"rank 0: {copy}/tokenizer.json: has ids up to 544; vocab_size in config.json is 543"
+    )
