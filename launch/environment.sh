@@ -7,5 +7,8 @@ export OMPI_MCA_hwloc_base_binding_policy="${OMPI_MCA_hwloc_base_binding_policy:
 # Containers usually forbid reading another process's memory, and OpenMPI complains at each message.
 export OMPI_MCA_btl_vader_single_copy_mechanism="${OMPI_MCA_btl_vader_single_copy_mechanism:-none}"
 export OMPI_MCA_btl_base_warn_component_unused="${OMPI_MCA_btl_base_warn_component_unused:-0}"
+# When one rank has ended badly, mpirun sends the others SIGTERM, which they do not follow, and a second or two later
+# SIGKILL. There is nothing to wait for; a drain is another signal.
+export OMPI_MCA_odls_base_sigkill_timeout="${OMPI_MCA_odls_base_sigkill_timeout:-0}"
 # Threads of one rank that wait must not take the cores of another.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"

@@ -14,6 +14,7 @@ BUILD = pathlib.Path(os.environ.get("RUBATO_BUILD_DIR", ROOT / "build"))
 MPI_ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_odls_base_sigkill_timeout": "0",
     "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
