@@ -331,5 +331,30 @@ TEST_F(CoordinatorThreads, ShuttingDownAmidSubmissionsLeavesNobodyWaiting) {
   EXPECT_EQ(coordinator().status().cache_tokens_used, 0);
 }
 
+TEST_F(CoordinatorTest, MakesAStepWithoutWorkWhenTheHeartbeatIsDue) {
+  EXPECT_TRUE(coordinator().wait_for_work(std::chrono::milliseconds(1)));
+  Batch batch(FakeEngine::kTokens);
+  const StepPlan plan = coordinator().next_plan(batch);
+  EXPECT_THAT(plan.admissions, IsEmpty());
+  EXPECT_THAT(plan.run, IsEmpty());
+}
+
+TEST(CoordinatorWithOtherRanks, IsReadyWhileTheyAnswerInTime) {
+  Pulse pulse;
+  const Coordinator coordinator({}, &pulse);
+  EXPECT_TRUE(coordinator.status().ready);
+  pulse.waits(Pulse::Clock::now());
+  EXPECT_FALSE(coordinator.status().ready);
+  pulse.answered(Pulse::Clock::now());
+  EXPECT_TRUE(coordinator.status().ready);
+}
+
+TEST(CoordinatorWithOtherRanks, IsNotReadyOnceItIsShutDownThoughTheyAnswer) {
+  const Pulse pulse;
+  Coordinator coordinator({}, &pulse);
+  coordinator.shut_down(/*finish_running=*/true);
+  EXPECT_FALSE(coordinator.status().ready);
+}
+
 }  // namespace
 }  // namespace rubato::testing
