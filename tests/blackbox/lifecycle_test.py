@@ -11,7 +11,7 @@ from cases import completion
 from program import ANSWER_SECONDS, PROGRAM, STOP_SECONDS, in_threads, run, wait_for
 
 # Long enough that it is still running when the test has done what it wants to do meanwhile.
-LONG = {"prompt": "a", "max_tokens": 500, "ignore_eos": True, "diffusion": {"threshold": None, "trace": True}}
+LONG = {"prompt": "a", "max_tokens": 300, "ignore_eos": True, "diffusion": {"threshold": None, "trace": True}}
 
 
 def begin_long(api):
