@@ -1,5 +1,6 @@
 #include "tests/exactness/cases.h"
 
+#include <algorithm>
 #include <array>
 
 namespace rubato::testing {
@@ -64,8 +65,13 @@ std::vector<World> worlds() {
   };
   add("plain", sharp_model(7));
   TestModel model = sharp_model(8);
-  stretch(model, model.config.eos_token_id, model.config.eos_token_id + 1, 2);
+  stretch(model, model.config.eos_token_id, model.config.eos_token_id + 1, 3.5);
   add("eos", std::move(model));
+  for (GenerationRequest& request : worlds.back().requests) {  // several commits a step
+    request.policy.window = std::max(request.policy.window, 8);
+    request.commit.threshold = 0.2;
+    request.commit.steps = 1 + request.commit.steps / 4;
+  }
   model = sharp_model(9);
   stretch(model, model.config.mask_token_id, model.config.mask_token_id + 1, 2.5);
   add("mask", std::move(model));

@@ -72,6 +72,13 @@ class Tally {
         }
         written.insert(position);
       }
+      if (met_before || !first_eos) continue;
+      const std::vector<Commit>& committed = step.trace.committed;
+      const Position last = committed.back().position;
+      count("masks lie between EOS and a token committed with it",
+            std::distance(written.find(*first_eos), written.find(last)) < last - *first_eos);
+      count("two EOS are committed at once",
+            std::ranges::count(committed, config.eos_token_id, &Commit::token) > 1);
     }
   }
 

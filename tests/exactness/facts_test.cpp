@@ -136,8 +136,9 @@ TEST_P(CachesAtTensorParallelSize, HoldAfterEachStepWhatTestingInsideTheLayerLoo
       double most = 0;
       std::size_t step = 0;
       loaded.engine->generate({request}, [&](std::size_t) {
+        if (step++ >= expected.size()) return;
         const Caches found = joined_caches(*loaded.engine, GetParam(), std::ssize(decoded.canvas));
-        const Caches& wanted = expected.at(step++);
+        const Caches& wanted = expected[step - 1];
         most = std::max({most,
                          distance(found.x, wanted.x),
                          distance(found.q, wanted.q),
