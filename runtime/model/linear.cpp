@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "runtime/base/check.h"
 
@@ -12,6 +13,7 @@ namespace rubato {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+constexpr std::int64_t kFloatsReadAtATime = 4 << 20;
 
 std::uint16_t to_bfloat16_bits(float value) {
   std::uint32_t bits;
@@ -26,11 +28,12 @@ void assign(float value, std::uint16_t& to) {
   to = to_bfloat16_bits(value);
 }
 
+/// Puts the rows [begin, end) of W where the panels want them.
 template <class T>
-void pack(std::span<const float> w, std::int64_t n, std::int64_t k, T* panels) {
-  for (std::int64_t row = 0; row < n; ++row) {
+void pack(const float* rows, std::int64_t begin, std::int64_t end, std::int64_t k, T* panels) {
+  for (std::int64_t row = begin; row < end; ++row, rows += k) {
     T* column = panels + row / kPanelWidth * k * kPanelWidth + row % kPanelWidth;
-    for (std::int64_t i = 0; i < k; ++i) assign(w[row * k + i], column[i * kPanelWidth]);
+    for (std::int64_t i = 0; i < k; ++i) assign(rows[i], column[i * kPanelWidth]);
   }
 }
 
@@ -44,19 +47,24 @@ void Linear::Free::operator()(void* memory) const {
   std::free(memory);
 }
 
-Linear::Linear(
-    std::span<const float> w, std::int64_t n, std::int64_t k, Storage storage, int groups) {
-  RUBATO_CHECK(std::ssize(w) == n * k && k % groups == 0, n, " x ", k, ", groups ", groups);
+Linear::Linear(std::int64_t n, std::int64_t k, Storage storage, int groups, const RowReader& read) {
+  RUBATO_CHECK(k % groups == 0, n, " x ", k, ", groups ", groups);
   packed_ = {nullptr, storage, n, k, groups};
   const auto size = static_cast<std::size_t>(bytes());
   memory_.reset(std::aligned_alloc(kAlignment, size));
   RUBATO_CHECK(memory_ != nullptr, size, " bytes of weights");
   std::memset(memory_.get(), 0, size);
   packed_.panels = memory_.get();
-  if (storage == Storage::kFloat32) {
-    pack(w, n, k, static_cast<float*>(memory_.get()));
-  } else {
-    pack(w, n, k, static_cast<std::uint16_t*>(memory_.get()));
+  const std::int64_t rows_at_a_time = std::clamp<std::int64_t>(kFloatsReadAtATime / k, 1, n);
+  std::vector<float> rows(rows_at_a_time * k);
+  for (std::int64_t begin = 0; begin < n; begin += rows_at_a_time) {
+    const std::int64_t end = std::min(n, begin + rows_at_a_time);
+    read(begin, end, rows.data());
+    if (storage == Storage::kFloat32) {
+      pack(rows.data(), begin, end, k, static_cast<float*>(memory_.get()));
+    } else {
+      pack(rows.data(), begin, end, k, static_cast<std::uint16_t*>(memory_.get()));
+    }
   }
 }
 

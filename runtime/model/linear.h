@@ -1,20 +1,24 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <span>
 
 #include "runtime/model/kernels/kernels.h"
 
 namespace rubato {
 
+/// Gives the rows [begin, end) of a matrix, row-major. Weights are read a few rows at a time, so
+/// that loading takes next to no memory besides them.
+using RowReader = std::function<void(std::int64_t begin, std::int64_t end, float* out)>;
+
 /// The weights of y = x W^T on this rank, packed for the kernels; owns them. `apply` is const and
 /// may run on any one thread at a time (it spreads over the intra-op threads itself).
 class Linear {
  public:
-  /// w: [n, k] row-major; `storage` bfloat16 keeps the values' upper halves (they are bfloat16
-  /// values already, or are rounded). `groups` divides k: see PackedWeights.
-  Linear(std::span<const float> w, std::int64_t n, std::int64_t k, Storage storage, int groups = 1);
+  /// `read` gives the rows of W, [n, k]; `storage` bfloat16 rounds them. `groups` divides k: see
+  /// PackedWeights.
+  Linear(std::int64_t n, std::int64_t k, Storage storage, int groups, const RowReader& read);
 
   /// y[rows, n] = x[rows, k] W^T, float32 sums, not rounded.
   void apply(const float* x, std::int64_t rows, float* y) const;

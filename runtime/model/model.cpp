@@ -213,7 +213,7 @@ void Model::embed(const RowPass& pass, std::int64_t first_row) {
     for (const Position position : pass.positions_of(part)) {
       const std::int64_t local = part.sequence->canvas[position] - shape_.first_vocabulary_id();
       if (local >= 0 && local < shape_.local_vocabulary()) {
-        std::copy_n(weights_.embedding.data() + local * d, d, out);
+        weights_.embedding.copy_row(local, out);
       } else {
         std::fill_n(out, d, 0.0f);
       }

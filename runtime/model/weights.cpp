@@ -1,5 +1,7 @@
 #include "runtime/model/weights.h"
 
+#include <algorithm>
+
 #include "runtime/checkpoint/shard.h"
 
 namespace rubato {
@@ -10,51 +12,74 @@ class Loader {
   Loader(const ModelShape& shape, const Checkpoint& checkpoint)
       : shape_(shape), checkpoint_(checkpoint) {}
 
-  /// This rank's part of a tensor, row-major; whole for the norms.
-  std::vector<float> part(TensorKind kind, int layer = 0) const {
-    const TensorSlice slice =
-        rank_slice(checkpoint_.config(), kind, shape_.tp_rank, shape_.tp_size);
-    std::vector<float> out(slice.size());
-    copy_slice(checkpoint_.tensor(kind, layer), slice, out.data());
+  /// A norm's weights, which every rank has whole.
+  std::vector<float> norm(TensorKind kind, int layer = 0) const {
+    const TensorView tensor = checkpoint_.tensor(kind, layer);
+    std::vector<float> out(tensor.cols);
+    copy_slice(tensor, tensor.whole(), out.data());
     if (shape_.storage == Storage::kBFloat16) kernels().round(out.data(), std::ssize(out));
     return out;
   }
 
-  /// This rank's rows of several [rows, d_model] tensors, one below the other.
-  Linear column_parallel(std::initializer_list<TensorKind> kinds, int layer = 0) const {
-    std::vector<float> all;
-    for (const TensorKind kind : kinds) {
-      const std::vector<float> rows = part(kind, layer);
-      all.insert(all.end(), rows.begin(), rows.end());
-    }
-    const std::int64_t rows = std::ssize(all) / shape_.d_model;
-    return Linear(all, rows, shape_.d_model, shape_.storage);
+  Embedding embedding() const {
+    return {checkpoint_.tensor(TensorKind::kEmbedding),
+            slice_of(TensorKind::kEmbedding),
+            shape_.storage};
+  }
+
+  /// This rank's rows of several [rows, d_model] tensors of one size, one below the other.
+  Linear column_parallel(std::vector<TensorKind> kinds, int layer = 0) const {
+    const std::int64_t rows = std::ssize(kinds) * slice_of(kinds[0]).rows.size();
+    return {rows, shape_.d_model, shape_.storage, /*groups=*/1, rows_of(std::move(kinds), layer)};
   }
 
   /// This rank's columns of a [d_model, columns] tensor, summed in this rank's share of the whole's
   /// groups.
-  Linear row_parallel(TensorKind kind, int layer, int local_columns) const {
-    const int groups = reduction_groups(std::int64_t{local_columns} * shape_.tp_size);
-    return Linear(part(kind, layer),
-                  shape_.d_model,
-                  local_columns,
-                  shape_.storage,
-                  std::max(1, groups / shape_.tp_size));
+  Linear row_parallel(TensorKind kind, int layer) const {
+    const std::int64_t columns = slice_of(kind).cols.size();
+    const int groups = reduction_groups(columns * shape_.tp_size);
+    return {shape_.d_model,
+            columns,
+            shape_.storage,
+            std::max(1, groups / shape_.tp_size),
+            rows_of({kind}, layer)};
   }
 
  private:
+  TensorSlice slice_of(TensorKind kind) const {
+    return rank_slice(checkpoint_.config(), kind, shape_.tp_rank, shape_.tp_size);
+  }
+
+  /// Reads this rank's slices of tensors of one size as if they were one, below each other.
+  RowReader rows_of(std::vector<TensorKind> kinds, int layer) const {
+    return
+        [this, kinds = std::move(kinds), layer](std::int64_t begin, std::int64_t end, float* out) {
+          const TensorSlice whole = slice_of(kinds[0]);
+          while (begin < end) {
+            const TensorKind kind = kinds[begin / whole.rows.size()];
+            const std::int64_t first = begin % whole.rows.size();
+            const std::int64_t count = std::min(end - begin, whole.rows.size() - first);
+            const std::int64_t row = whole.rows.begin + first;
+            const TensorSlice slice{{row, row + count}, whole.cols};
+            copy_slice(checkpoint_.tensor(kind, layer), slice, out);
+            out += slice.size();
+            begin += count;
+          }
+        };
+  }
+
   const ModelShape& shape_;
   const Checkpoint& checkpoint_;
 };
 
-LayerWeights load_layer(const ModelShape& shape, const Loader& load, int layer) {
-  return {.attn_norm = load.part(TensorKind::kAttentionNorm, layer),
-          .ff_norm = load.part(TensorKind::kMlpNorm, layer),
+LayerWeights load_layer(const Loader& load, int layer) {
+  return {.attn_norm = load.norm(TensorKind::kAttentionNorm, layer),
+          .ff_norm = load.norm(TensorKind::kMlpNorm, layer),
           .qkv = load.column_parallel({TensorKind::kQuery, TensorKind::kKey, TensorKind::kValue},
                                       layer),
-          .attn_out = load.row_parallel(TensorKind::kAttentionOut, layer, shape.local_head_width()),
+          .attn_out = load.row_parallel(TensorKind::kAttentionOut, layer),
           .gate_up = load.column_parallel({TensorKind::kGate, TensorKind::kUp}, layer),
-          .down = load.row_parallel(TensorKind::kDown, layer, shape.local_mlp_width())};
+          .down = load.row_parallel(TensorKind::kDown, layer)};
 }
 
 }  // namespace
@@ -79,12 +104,12 @@ Result<ModelShape> make_shape(const ModelConfig& config,
 
 ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint) {
   const Loader load(shape, checkpoint);
-  ModelWeights weights{.embedding = load.part(TensorKind::kEmbedding),
+  ModelWeights weights{.embedding = load.embedding(),
                        .layers = {},
-                       .final_norm = load.part(TensorKind::kFinalNorm),
+                       .final_norm = load.norm(TensorKind::kFinalNorm),
                        .head = load.column_parallel({TensorKind::kHead})};
   for (int layer = 0; layer < shape.num_layers; ++layer) {
-    weights.layers.push_back(load_layer(shape, load, layer));
+    weights.layers.push_back(load_layer(load, layer));
   }
   return weights;
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/model/embedding.h"
 #include "runtime/model/linear.h"
 
 namespace rubato {
@@ -42,7 +43,7 @@ struct LayerWeights {
 
 /// One rank's weights. Only its slices are read.
 struct ModelWeights {
-  std::vector<float> embedding;  // [local_vocabulary, d_model]
+  Embedding embedding;  // [local_vocabulary, d_model]
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;  // [d_model]
   Linear head;                    // [local_vocabulary, d_model]
@@ -52,6 +53,7 @@ struct ModelWeights {
 /// does not divide by tp_size.
 Result<ModelShape> make_shape(const ModelConfig& config, int tp_rank, int tp_size, Storage storage);
 
+/// Reads this rank's slices; takes a few MiB of memory besides the weights.
 ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint);
 
 }  // namespace rubato

@@ -4,18 +4,21 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "parallel/local_group.h"
 #include "tests/support/rank_threads.h"
 
 namespace rubato {
 namespace {
 
-std::span<const float> values(const at::Tensor& t) {
-  return {t.data_ptr<float>(), static_cast<std::size_t>(t.numel())};
-}
-
 Linear linear_of(const at::Tensor& w, Storage storage = Storage::kFloat32, int groups = 1) {
-  return Linear(values(w), w.size(0), w.size(1), storage, groups);
+  const std::int64_t k = w.size(1);
+  const float* values = w.data_ptr<float>();
+  return Linear(
+      w.size(0), k, storage, groups, [=](std::int64_t begin, std::int64_t end, float* out) {
+        std::copy(values + begin * k, values + end * k, out);
+      });
 }
 
 at::Tensor applied(const Linear& linear, const at::Tensor& x) {
@@ -59,6 +62,19 @@ TEST(Linear, GivesTheSameBitsOnAnyNumberOfThreads) {
     three = applied(linear, x);
   }
   EXPECT_TRUE(one.equal(three));
+}
+
+TEST(Linear, ReadsItsWeightsAFewRowsAtATime) {
+  constexpr std::int64_t kRows = 70, kWidth = 1 << 17;
+  const at::Tensor x = at::randn({2, kWidth}), w = at::randn({kRows, kWidth});
+  std::int64_t most = 0;
+  const Linear linear(
+      kRows, kWidth, Storage::kFloat32, 1, [&](std::int64_t begin, std::int64_t end, float* out) {
+        most = std::max(most, end - begin);
+        std::copy_n(w.data_ptr<float>() + begin * kWidth, (end - begin) * kWidth, out);
+      });
+  EXPECT_EQ(most, 32);  // 16 MiB; the last 6 rows are read by themselves
+  EXPECT_TRUE(at::allclose(applied(linear, x), at::matmul(x, w.t()), 1e-4, 1e-2));
 }
 
 TEST(Linear, OfNoRowsDoesNothing) {

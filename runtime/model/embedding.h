@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/checkpoint/tensor_view.h"
+#include "runtime/model/kernels/kernels.h"
+
+namespace rubato {
+
+/// Rows of the embedding, kept as `storage` says. Const once made; any thread.
+class Embedding {
+ public:
+  /// Copies `slice`, which has whole rows.
+  Embedding(const TensorView& tensor, const TensorSlice& slice, Storage storage);
+
+  /// out: [row width]
+  void copy_row(std::int64_t row, float* out) const;
+
+ private:
+  std::int64_t width_;
+  std::vector<float> floats_;          // one of the two, by storage
+  std::vector<std::uint16_t> halves_;  // bfloat16 bits
+};
+
+}  // namespace rubato
