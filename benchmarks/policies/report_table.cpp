@@ -1,47 +1,14 @@
 #include <algorithm>
-#include <cstdio>
-#include <iomanip>
 #include <sstream>
 
 #include "benchmarks/policies/report.h"
+#include "benchmarks/policies/text_table.h"
 
 namespace rubato {
 namespace {
 
-std::string fixed(double value, int decimals) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(decimals) << value;
-  return std::move(out).str();
-}
-
-/// Columns as wide as their longest cell: the first two to the left, numbers to the right.
-class TextTable {
- public:
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  std::string text() const {
-    std::ostringstream out;
-    for (const std::vector<std::string>& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i)
-        out << (i == 0 ? "" : "  ") << (i < 2 ? std::left : std::right) << std::setw(width(i))
-            << row[i];
-      out << '\n';
-    }
-    return std::move(out).str();
-  }
-
- private:
-  int width(std::size_t column) const {
-    std::size_t most = 0;
-    for (const auto& row : rows_) most = std::max(most, row[column].size());
-    return static_cast<int>(most);
-  }
-
-  std::vector<std::vector<std::string>> rows_;
-};
-
 std::string block(std::span<const Measurement> measurements) {
-  TextTable table;
+  TextTable table(/*left_columns=*/2);
   table.add({"policy",
              "commits",
              "right",
@@ -108,7 +75,7 @@ std::string to_table(const PolicyComparison& comparison, const BenchSetup& setup
 }
 
 std::string to_phase_table(const PolicyComparison& comparison) {
-  TextTable table;
+  TextTable table(/*left_columns=*/2);
   std::vector<std::string> head = {"policy", "step", "count"};
   for (std::size_t p = 0; p < kNumPhases; ++p) head.push_back(to_string(Phase(p)));
   head.insert(head.end(), {"in all", "own"});
