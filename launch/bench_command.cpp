@@ -170,9 +170,10 @@ void add_policies_command(CLI::App& bench, ProgramArguments program, Action& act
 
 void add_bench_command(CLI::App& app, ProgramArguments program, Action& action) {
   CLI::App* bench =
-      app.add_subcommand("bench", "Measure; start it with mpirun -np RANKS, or alone");
+      app.add_subcommand("bench", "Measure; `policies` may be started with mpirun -np RANKS");
   bench->require_subcommand(1);
   add_policies_command(*bench, program, action);
+  add_bench_serving_command(*bench, action);
 }
 
 }  // namespace rubato

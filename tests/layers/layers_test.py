@@ -39,7 +39,7 @@ ONLY_IN = {
         "benchmarks",
     ],
     r"mpi\.h$": ["parallel", "benchmarks"],
-    r"boost/(asio|beast|url)": ["http"],
+    r"boost/(asio|beast|url)": ["http", "benchmarks/serving"],
     r"boost/json": ["http", "runtime/checkpoint", "runtime/text", "benchmarks"],
     r"spdlog/|fmt/": ["runtime/base/log.cpp"],
     r"toml\+\+/": ["launch"],

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "benchmarks/serving/event_reader.h"
+
+namespace rubato {
+
+/// What a streamed chat answer says of itself, read as its bytes arrive. Not thread safe.
+class AnswerReader {
+ public:
+  /// Takes the next bytes of the body.
+  void add(std::string_view bytes);
+
+  bool has_text() const { return has_text_; }  ///< a delta with text has come
+  bool done() const { return done_; }          ///< [DONE] has come
+  std::int64_t prompt_tokens() const { return prompt_tokens_; }
+  std::int64_t output_tokens() const { return output_tokens_; }
+
+  /// What was wrong, in words; empty: nothing.
+  const std::string& error() const { return error_; }
+
+ private:
+  void read_event(const std::string& data);
+
+  EventReader events_;
+  bool has_text_ = false;
+  bool done_ = false;
+  std::int64_t prompt_tokens_ = 0;
+  std::int64_t output_tokens_ = 0;
+  std::string error_;
+};
+
+/// The message of an OpenAI error object, or the beginning of whatever else it is.
+std::string error_message(std::string_view body);
+
+}  // namespace rubato

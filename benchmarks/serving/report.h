@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "benchmarks/serving/sweep.h"
+
+namespace rubato {
+
+/// What a sweep was made with, beside its options.
+struct SweepSetup {
+  std::string version;  ///< of this program
+  std::string url;
+  std::vector<std::string> tasks;
+};
+
+/// A table for people: a line a level, what the columns mean, and the errors.
+std::string to_table(const Sweep& sweep, const SweepOptions& options, const SweepSetup& setup);
+
+/// The same as one JSON object, with every parameter.
+std::string to_json(const Sweep& sweep, const SweepOptions& options, const SweepSetup& setup);
+
+}  // namespace rubato
