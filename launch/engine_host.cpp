@@ -13,7 +13,7 @@
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/checkpoint/fingerprint.h"
 #include "runtime/engine/step_loop.h"
-#include "runtime/model/model.h"
+#include "runtime/model/cpu_model.h"
 #include "runtime/replicas/links.h"
 #include "runtime/replicas/router.h"
 
@@ -183,7 +183,7 @@ void EngineHost::shut_down(bool finish_running) {
 Status EngineHost::run() {
   // The number is the calling thread's own, hence set here and not where the engine was made.
   at::set_num_threads(parts_->num_threads);
-  Model model(parts_->shape, parts_->weights, parts_->cache, *parts_->communicator);
+  CpuModel model(parts_->shape, parts_->weights, parts_->cache, *parts_->communicator);
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());

@@ -3,89 +3,43 @@
 #include <span>
 #include <vector>
 
-#include "cache/store/cache_store.h"
-#include "parallel/communicator.h"
 #include "runtime/decoding/commit_rule.h"
-#include "runtime/model/attention.h"
-#include "runtime/model/attention_sums.h"
-#include "runtime/model/buffer.h"
-#include "runtime/model/hidden_cache.h"
-#include "runtime/model/rotary.h"
-#include "runtime/model/row_pass.h"
 #include "runtime/model/step_sequence.h"
-#include "runtime/model/vocabulary_statistics.h"
 #include "runtime/model/weights.h"
 
 namespace rubato {
 
-/// One rank's LLaDA network over its caches. A step is `reuse_pass`, `reduce`, the coordinator's
-/// decision, `refresh`, `compute_logits`, `candidates`. All ranks of the group make the same calls.
-/// Engine thread only.
+/// One rank's LLaDA network over its caches, wherever they lie. A step is `reuse_pass`, `reduce`,
+/// the coordinator's decision, `refresh`, `compute_logits`, `candidates`. All ranks of the group
+/// make the same calls. Engine thread only.
 class Model {
  public:
-  Model(const ModelShape& shape,
-        const ModelWeights& weights,
-        CacheStore& cache,
-        Communicator& communicator);
+  virtual ~Model() = default;
 
-  const ModelShape& shape() const { return shape_; }
+  virtual const ModelShape& shape() const = 0;
 
   /// Phase A: the reuse pass of every sequence that has one, through all layers.
-  void reuse_pass(std::span<const StepSequence> sequences);
+  virtual void reuse_pass(std::span<const StepSequence> sequences) = 0;
 
   /// The step's one reduction over ranks. Returns each sequence's similarity by layer, empty where
   /// no test ran: the same on every rank.
-  std::vector<std::vector<double>> reduce(std::span<const StepSequence> sequences);
+  virtual std::vector<std::vector<double>> reduce(std::span<const StepSequence> sequences) = 0;
 
   /// Phase B: recomputes all rows of every sequence in the layers from its boundary up; the number
   /// of layers: none.
-  void refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries);
+  virtual void refresh(std::span<const StepSequence> sequences,
+                       std::span<const int> boundaries) = 0;
 
   /// This rank's logits of every eligible position, of the last pass over each.
-  void compute_logits(std::span<const StepSequence> sequences);
+  virtual void compute_logits(std::span<const StepSequence> sequences) = 0;
 
   /// What the logits say of every eligible position, by sequence. The same on every rank.
-  std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
-                                                 TokenId mask_id);
+  virtual std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
+                                                         TokenId mask_id) = 0;
 
   /// Attention mass of all layers of a tracking sequence, [layers, canvas_length], summed over all
-  /// heads.
-  std::span<const float> attention_mass(int sequence) { return sums_.all_mass(sequence); }
-
- private:
-  void layer(int layer, RowPass& pass);
-  void project(int layer, const RowPass& pass, std::int64_t rows);
-  void mlp(int layer, std::int64_t rows);
-  void row_parallel(const Linear& linear, const float* x, std::int64_t rows);
-
-  void embed(const RowPass& pass, std::int64_t first_row);
-  void keep_eligible_rows(const RowPass& pass);
-  void drop_to_eligible(RowPass& pass);
-  void reduce_refreshed_mass(std::span<const StepSequence> sequences,
-                             std::span<const int> boundaries);
-
-  const ModelShape shape_;
-  const ModelWeights& weights_;
-  Communicator& communicator_;
-  const RotaryTable rotary_;
-  Attention attention_;
-  HiddenCache hidden_cache_;
-  VocabularyStatistics vocabulary_;
-  AttentionSums sums_;
-  RowPass pass_;                  // under way
-  std::vector<Position> kept_;    // the rows that the last layer leaves of it
-  std::vector<int> window_rows_;  // by sequence: its first row in window_hidden_
-  Buffer hidden_;                 // [rows, d_model]: the residual stream
-  Buffer normed_;                 // [rows, d_model]
-  Buffer qkv_;                    // [rows, 3 * local_head_width]
-  Buffer attended_;               // [rows, local_head_width]: attention's output
-  Buffer compact_;                // [eligible rows, local_head_width]
-  Buffer gate_up_;                // [rows, 2 * local_mlp_width]
-  Buffer activation_;             // [rows, local_mlp_width]
-  Buffer partial_;        // [rows, d_model]: a row-parallel linear's output before its all-reduce
-  Buffer window_hidden_;  // [eligible rows of all sequences, d_model]: what the head reads
-  Buffer mass_exchange_;  // the refreshed layers' mass
-  Buffer logits_;         // [eligible rows, local_vocabulary]
+  /// heads; after `candidates`.
+  virtual std::span<const float> attention_mass(int sequence) = 0;
 };
 
 }  // namespace rubato

@@ -52,7 +52,7 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
                                               .hidden_width = shape->local_hidden_width(),
                                               .head_width = shape->local_head_width(),
                                               .bfloat16 = storage == Storage::kBFloat16});
-  Model model(*shape, weights, *caches_[rank], *communicator);
+  CpuModel model(*shape, weights, *caches_[rank], *communicator);
   StepLoop loop(model,
                 *control,
                 {.mask = config_.mask_token_id, .eos = config_.eos_token_id},

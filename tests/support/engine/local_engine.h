@@ -9,7 +9,7 @@
 #include "cache/store/cache_store.h"
 #include "parallel/local_group.h"
 #include "runtime/engine/coordinator.h"
-#include "runtime/model/model.h"
+#include "runtime/model/cpu_model.h"
 
 namespace rubato::testing {
 

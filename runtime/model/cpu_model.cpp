@@ -1,4 +1,4 @@
-#include "runtime/model/model.h"
+#include "runtime/model/cpu_model.h"
 
 #include <ATen/Parallel.h>
 
@@ -17,10 +17,10 @@ std::int64_t num_eligible(std::span<const StepSequence> sequences) {
 
 }  // namespace
 
-Model::Model(const ModelShape& shape,
-             const ModelWeights& weights,
-             CacheStore& cache,
-             Communicator& communicator)
+CpuModel::CpuModel(const ModelShape& shape,
+                   const ModelWeights& weights,
+                   CacheStore& cache,
+                   Communicator& communicator)
     : shape_(shape),
       weights_(weights),
       communicator_(communicator),
@@ -29,7 +29,7 @@ Model::Model(const ModelShape& shape,
       hidden_cache_(shape, cache, communicator),
       vocabulary_(shape, communicator) {}
 
-void Model::reuse_pass(std::span<const StepSequence> sequences) {
+void CpuModel::reuse_pass(std::span<const StepSequence> sequences) {
   sums_.reset(sequences, shape_.num_layers);
   RowPass& pass = pass_;
   pass.clear();
@@ -47,7 +47,7 @@ void Model::reuse_pass(std::span<const StepSequence> sequences) {
   keep_eligible_rows(pass);
 }
 
-std::vector<std::vector<double>> Model::reduce(std::span<const StepSequence> sequences) {
+std::vector<std::vector<double>> CpuModel::reduce(std::span<const StepSequence> sequences) {
   std::vector<std::vector<double>> similarity(sequences.size());
   const bool any = std::ranges::any_of(sequences, &StepSequence::runs_reuse_pass);
   if (!any) return similarity;
@@ -65,7 +65,7 @@ std::vector<std::vector<double>> Model::reduce(std::span<const StepSequence> seq
   return similarity;
 }
 
-void Model::refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries) {
+void CpuModel::refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries) {
   if (std::ranges::all_of(boundaries, [&](int b) { return b >= shape_.num_layers; })) return;
   RowPass& pass = pass_;
   pass.clear();
@@ -89,7 +89,7 @@ void Model::refresh(std::span<const StepSequence> sequences, std::span<const int
   reduce_refreshed_mass(sequences, boundaries);
 }
 
-void Model::layer(int b, RowPass& pass) {
+void CpuModel::layer(int b, RowPass& pass) {
   // Those who join at this layer stand last; their projections are in the cache.
   std::int64_t projected = 0;
   for (const PassSequence& part : pass.sequences) projected += part.from_cache ? 0 : part.num_rows;
@@ -103,7 +103,7 @@ void Model::layer(int b, RowPass& pass) {
   mlp(b, pass.num_rows());
 }
 
-void Model::project(int b, const RowPass& pass, std::int64_t rows) {
+void CpuModel::project(int b, const RowPass& pass, std::int64_t rows) {
   if (rows == 0) return;
   const LayerWeights& w = weights_.layers[b];
   const int width = shape_.local_head_width();
@@ -129,7 +129,7 @@ void Model::project(int b, const RowPass& pass, std::int64_t rows) {
                  shape_.storage);
 }
 
-void Model::row_parallel(const Linear& linear, const float* x, std::int64_t rows) {
+void CpuModel::row_parallel(const Linear& linear, const float* x, std::int64_t rows) {
   const std::int64_t count = rows * shape_.d_model;
   at::Tensor partial = partial_.tensor(count);
   linear.apply(x, rows, partial.data_ptr<float>());
@@ -137,7 +137,7 @@ void Model::row_parallel(const Linear& linear, const float* x, std::int64_t rows
   kernels().add(hidden_.floats(0), partial.data_ptr<float>(), count, shape_.storage);
 }
 
-void Model::mlp(int b, std::int64_t rows) {
+void CpuModel::mlp(int b, std::int64_t rows) {
   const LayerWeights& w = weights_.layers[b];
   const int width = shape_.local_mlp_width();
   float* normed = normed_.floats(rows * shape_.d_model);
@@ -162,7 +162,7 @@ void Model::mlp(int b, std::int64_t rows) {
   row_parallel(w.down, activation, rows);
 }
 
-void Model::keep_eligible_rows(const RowPass& pass) {
+void CpuModel::keep_eligible_rows(const RowPass& pass) {
   // The last layer left the eligible rows only, in order of the pass's sequences.
   const float* row = hidden_.floats(0);
   for (const PassSequence& part : pass.sequences) {
@@ -173,7 +173,7 @@ void Model::keep_eligible_rows(const RowPass& pass) {
   }
 }
 
-void Model::drop_to_eligible(RowPass& pass) {
+void CpuModel::drop_to_eligible(RowPass& pass) {
   const std::int64_t d = shape_.d_model, width = shape_.local_head_width();
   std::int64_t total = 0;
   for (const PassSequence& part : pass.sequences)
@@ -205,7 +205,7 @@ void Model::drop_to_eligible(RowPass& pass) {
   std::swap(pass.positions, kept_);
 }
 
-void Model::embed(const RowPass& pass, std::int64_t first_row) {
+void CpuModel::embed(const RowPass& pass, std::int64_t first_row) {
   const std::int64_t d = shape_.d_model, rows = pass.num_rows() - first_row;
   at::Tensor hidden = hidden_.tensor(pass.num_rows() * d).narrow(0, first_row * d, rows * d);
   float* out = hidden.data_ptr<float>();
@@ -223,8 +223,8 @@ void Model::embed(const RowPass& pass, std::int64_t first_row) {
   communicator_.all_reduce_sum(hidden);  // exact: all ranks but one add 0
 }
 
-void Model::reduce_refreshed_mass(std::span<const StepSequence> sequences,
-                                  std::span<const int> boundaries) {
+void CpuModel::reduce_refreshed_mass(std::span<const StepSequence> sequences,
+                                     std::span<const int> boundaries) {
   // The reuse pass's sums are whole by now; only the layers that were computed anew hold this
   // rank's part.
   const auto for_each_part = [&](auto&& visit) {
@@ -249,7 +249,7 @@ void Model::reduce_refreshed_mass(std::span<const StepSequence> sequences,
   });
 }
 
-void Model::compute_logits(std::span<const StepSequence> sequences) {
+void CpuModel::compute_logits(std::span<const StepSequence> sequences) {
   const std::int64_t rows = num_eligible(sequences);
   float* normed = normed_.floats(rows * shape_.d_model);
   kernels().rms_norm(window_hidden_.floats(0),
@@ -265,8 +265,8 @@ void Model::compute_logits(std::span<const StepSequence> sequences) {
     kernels().round(logits, rows * shape_.local_vocabulary());
 }
 
-std::vector<std::vector<Candidate>> Model::candidates(std::span<const StepSequence> sequences,
-                                                      TokenId mask_id) {
+std::vector<std::vector<Candidate>> CpuModel::candidates(std::span<const StepSequence> sequences,
+                                                         TokenId mask_id) {
   return vocabulary_.candidates(sequences, logits_.floats(0), mask_id);
 }
 
