@@ -61,8 +61,9 @@ Result<Plain> answer_plain(std::string_view path, const SessionContext& context)
   if (path == "/version") return json_answer({{"version", context.config.version}});
   if (path == "/load") return load(context);
   if (path == "/metrics") return metrics(context);
-  if (path != kModels) return json_answer(make_model(context.model));
-  return json_answer({{"object", "list"}, {"data", json::array{make_model(context.model)}}});
+  if (path != kModels) return json_answer(make_model(context.model, context.defaults));
+  return json_answer(
+      {{"object", "list"}, {"data", json::array{make_model(context.model, context.defaults)}}});
 }
 
 Error nothing_at(std::string_view path) {

@@ -19,6 +19,7 @@ ServedModel served_model(const Config& config,
                        .count();
   served.max_context = model.max_sequence_length;
   served.mask_id = model.mask_token_id;
+  served.num_layers = model.n_layers;
   served.stop_ids = model.eos_token_ids;
   if (const auto end_of_turn = tokenizer.token_to_id("<|eot_id|>"))
     served.stop_ids.push_back(*end_of_turn);

@@ -95,6 +95,10 @@ std::span<const CommitLogprobs> Answer::logprobs() const {
   return std::span(logprobs_).first(logprobs_.empty() ? 0 : ids_.size());
 }
 
+const CommitLogprobs& Answer::logprobs_at(Position position) const {
+  return logprobs_.at(position - prompt_length_);
+}
+
 std::size_t Answer::text_begin(std::size_t token) const {
   return std::min(token == 0 ? options_.echo.size() : text_ends_[token - 1], text_.size());
 }

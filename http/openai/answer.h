@@ -46,6 +46,9 @@ class Answer {
 
   /// Of each of `token_ids`; empty where they were not asked for.
   std::span<const CommitLogprobs> logprobs() const;
+  bool has_logprobs() const { return !logprobs_.empty(); }  ///< they were asked for
+  /// Of the token committed at a position of the canvas, where they were asked for.
+  const CommitLogprobs& logprobs_at(Position position) const;
   /// Where in `text` the text of a token of `token_ids` begins, in bytes.
   std::size_t text_begin(std::size_t token) const;
   /// How many of `token_ids` have all their text in what `add` has given so far; all of them once

@@ -22,7 +22,7 @@ json::object diffusion_of(const GenerationRequest& request, const Answer& answer
   object["layers_refreshed"] = stats.layers_refreshed;
   if (request.trace) {
     json::array trace;
-    for (const StepTrace& step : answer.trace()) trace.push_back(make_trace_entry(step));
+    for (const StepTrace& step : answer.trace()) trace.push_back(make_trace_entry(step, answer));
     object["trace"] = std::move(trace);
   }
   return object;
@@ -54,13 +54,16 @@ json::object diffusion_parameters(const GenerationRequest& request) {
           {"refresh_every", policy.refresh_every}};
 }
 
-json::object make_trace_entry(const StepTrace& step) {
+json::object make_trace_entry(const StepTrace& step, const Answer& answer) {
   json::array committed;
   for (const Commit& commit : step.committed) committed.push_back({commit.position, commit.token});
-  return {{"boundary", step.boundary ? json::value(*step.boundary) : json::value(nullptr)},
-          {"similarity", json::array(step.similarity.begin(), step.similarity.end())},
-          {"tracked", json::array(step.tracked.begin(), step.tracked.end())},
-          {"committed", std::move(committed)}};
+  json::object entry{
+      {"boundary", step.boundary ? json::value(*step.boundary) : json::value(nullptr)},
+      {"similarity", json::array(step.similarity.begin(), step.similarity.end())},
+      {"tracked", json::array(step.tracked.begin(), step.tracked.end())},
+      {"committed", std::move(committed)}};
+  if (answer.has_logprobs()) entry["logprobs"] = make_commit_logprobs(step, answer);
+  return entry;
 }
 
 json::object make_finished_choice(const ApiRequest& request,

@@ -10,8 +10,8 @@ namespace rubato {
 /// The parameters a generation runs with, named as in a request's `diffusion` object.
 boost::json::object diffusion_parameters(const GenerationRequest& request);
 
-/// What a step did, for `diffusion.trace`.
-boost::json::object make_trace_entry(const StepTrace& step);
+/// What a step did, for `diffusion.trace`. `answer` was told of it.
+boost::json::object make_trace_entry(const StepTrace& step, const Answer& answer);
 
 /// What chunks and whole answers say of a choice that is complete: all but its text.
 /// `first_token`: the first of its tokens whose log-probabilities are to be told.

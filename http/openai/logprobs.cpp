@@ -23,17 +23,19 @@ json::object chat_entry(const Tokenizer& tokenizer, TokenId id, double logprob) 
       {"token", to_valid_utf8(bytes)}, {"logprob", shown(logprob)}, {"bytes", std::move(numbers)}};
 }
 
+json::object chat_entry(const Tokenizer& tokenizer, TokenId id, const CommitLogprobs& said) {
+  json::object entry = chat_entry(tokenizer, id, said.logprob);
+  json::array top;
+  for (const auto& [token, logprob] : said.top)
+    top.push_back(chat_entry(tokenizer, token, logprob));
+  entry["top_logprobs"] = std::move(top);
+  return entry;
+}
+
 json::object chat_logprobs(const Answer& answer, std::size_t begin, std::size_t end) {
   json::array content;
-  for (std::size_t i = begin; i < end; ++i) {
-    const CommitLogprobs& said = answer.logprobs()[i];
-    json::object entry = chat_entry(answer.tokenizer(), answer.token_ids()[i], said.logprob);
-    json::array top;
-    for (const auto& [token, logprob] : said.top)
-      top.push_back(chat_entry(answer.tokenizer(), token, logprob));
-    entry["top_logprobs"] = std::move(top);
-    content.push_back(std::move(entry));
-  }
+  for (std::size_t i = begin; i < end; ++i)
+    content.push_back(chat_entry(answer.tokenizer(), answer.token_ids()[i], answer.logprobs()[i]));
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
@@ -89,6 +91,14 @@ json::value make_logprobs(const ApiRequest& request,
                           std::size_t end) {
   if (answer.logprobs().empty() || begin == end) return nullptr;
   return request.chat ? chat_logprobs(answer, begin, end) : completion_logprobs(answer, begin, end);
+}
+
+json::array make_commit_logprobs(const StepTrace& step, const Answer& answer) {
+  json::array entries;
+  for (const Commit& commit : step.committed)
+    entries.push_back(
+        chat_entry(answer.tokenizer(), commit.token, answer.logprobs_at(commit.position)));
+  return entries;
 }
 
 }  // namespace rubato

@@ -14,4 +14,8 @@ boost::json::value make_logprobs(const ApiRequest& request,
                                  std::size_t begin,
                                  std::size_t end);
 
+/// The log-probabilities of what a step committed, each in the form of a chat's, where they were
+/// asked for. Of a step that `answer` was told of.
+boost::json::array make_commit_logprobs(const StepTrace& step, const Answer& answer);
+
 }  // namespace rubato

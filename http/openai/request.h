@@ -20,6 +20,7 @@ struct ServedModel {
   int max_context = 0;
   TokenId mask_id = 0;
   std::vector<TokenId> stop_ids;  ///< where text is cut: EOS and end of turn
+  int num_layers = 0;
 };
 
 /// What a request gets where it says nothing.

@@ -42,12 +42,26 @@ json::object make_response(const ResponseHead& head,
           {"usage", make_usage(request, answers)}};
 }
 
-json::object make_model(const ServedModel& model) {
+json::object make_model(const ServedModel& model, const GenerationDefaults& defaults) {
+  json::array known;
+  for (const Policy* policy : policies())
+    known.push_back({{"name", policy->name},
+                     {"summary", policy->summary},
+                     {"by_block", policy->by_block},
+                     {"tracks", policy->tracks}});
+  GenerationRequest silent;
+  silent.policy = defaults.policy;
+  silent.commit = defaults.commit;
   return {{"id", model.id},
           {"object", "model"},
           {"created", model.created},
           {"owned_by", "rubato"},
-          {"max_model_len", model.max_context}};
+          {"max_model_len", model.max_context},
+          {"diffusion",
+           {{"num_layers", model.num_layers},
+            {"mask_token_id", model.mask_id},
+            {"policies", std::move(known)},
+            {"defaults", diffusion_parameters(silent)}}}};
 }
 
 }  // namespace rubato

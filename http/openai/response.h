@@ -22,6 +22,6 @@ boost::json::object make_response(const ResponseHead& head,
                                   const ApiRequest& request,
                                   const std::vector<Answer>& answers);
 
-boost::json::object make_model(const ServedModel& model);
+boost::json::object make_model(const ServedModel& model, const GenerationDefaults& defaults);
 
 }  // namespace rubato

@@ -68,7 +68,7 @@ std::string AnswerStream::add(std::size_t choice, const GenerationUpdate& update
     events += role_chunk(choice);
   if (traced) {
     json::object body = unfinished(choice);
-    body["diffusion"] = {{"trace", json::array{make_trace_entry(*update.trace)}}};
+    body["diffusion"] = {{"trace", json::array{make_trace_entry(*update.trace, answer)}}};
     put_text(request_, "", body);
     events += chunk(std::move(body));
   }

@@ -28,9 +28,15 @@ Result<json::object> tokenize(const json::object& body, const ApiContext& contex
     refuse_unsupported(fields);
     fields.boolean("add_special_tokens", true);
     const std::vector<TokenId> ids = read_tokens(fields, context);
-    return json::object{{"count", ids.size()},
+    json::object answer{{"count", ids.size()},
                         {"max_model_len", context.model.max_context},
                         {"tokens", json::array(ids.begin(), ids.end())}};
+    if (fields.boolean("return_token_strs", false)) {
+      json::array& strings = answer["token_strs"].emplace_array();
+      for (const TokenId id : ids)
+        strings.emplace_back(to_valid_utf8(context.tokenizer.token_bytes(id)));
+    }
+    return answer;
   });
 }
 

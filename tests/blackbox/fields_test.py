@@ -219,6 +219,22 @@ def test_tokenize_and_detokenize_are_inverse(api):
         assert api.answer("/detokenize", {"tokens": found["tokens"]}) == {"prompt": text}
 
 
+def test_tokenize_tells_each_tokens_text_on_demand(api):
+    found = api.answer("/tokenize", {"prompt": "12 + é", "return_token_strs": True})
+    assert found["token_strs"] == [TOKENIZER.decode([id], skip_special_tokens=False) for id in found["tokens"]]
+
+
+def test_a_trace_tells_the_logprobs_of_what_each_step_committed(api):
+    path, body = chat(CHAIN, logprobs=True, return_token_ids=True, diffusion={"trace": True})
+    choice = choice_of(api.answer(path, body))
+    told = {}
+    for step in choice["diffusion"]["trace"]:
+        assert len(step["logprobs"]) == len(step["committed"])
+        told.update((position, entry) for (position, _), entry in zip(step["committed"], step["logprobs"]))
+    first = len(choice["prompt_token_ids"])
+    assert [told[first + i] for i in range(len(choice["token_ids"]))] == choice["logprobs"]["content"]
+
+
 def test_tokenize_counts_what_a_chat_costs(api):
     path, body = chat(CHAIN)
     found = api.answer("/tokenize", {"messages": body["messages"]})
@@ -233,6 +249,7 @@ MISTAKES = [
     ("/tokenize", {"prompt": 5}, "prompt"),
     ("/tokenize", {"messages": 5}, "messages"),
     ("/tokenize", {"prompt": "a", "add_special_tokens": 1}, "add_special_tokens"),
+    ("/tokenize", {"prompt": "a", "return_token_strs": 1}, "return_token_strs"),
     ("/detokenize", {}, "tokens"),
     ("/detokenize", {"tokens": [576]}, "tokens"),
     ("/detokenize", {"tokens": ["a"]}, "tokens"),

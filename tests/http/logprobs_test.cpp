@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include "http/openai/choice.h"
+
 namespace rubato {
 namespace {
 
@@ -64,6 +66,21 @@ TEST_F(LogprobsTest, OfACompletionCountOffsetsInCharacters) {
   const std::string part(value.at("tokens").at(1).as_string());
   EXPECT_TRUE(part.starts_with("bytes:\\xf0")) << part;
   EXPECT_TRUE(value.at("top_logprobs").at(1).as_object().contains(part));
+}
+
+TEST_F(LogprobsTest, OfAStepStandBesideWhatItCommitted) {
+  StepTrace step;
+  step.committed = {{1, ids_[0]}, {3, ids_[2]}};
+  const json::object entry = make_trace_entry(step, answer());
+  const json::array& said = entry.at("logprobs").as_array();
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_EQ(said[0].at("token"), "7");
+  EXPECT_EQ(said[0].at("logprob"), -0.5);
+  EXPECT_EQ(said[1].at("top_logprobs").as_array().size(), 2u);
+  GenerationRequest generation;
+  generation.prompt = {0};
+  const Answer silent(tokenizer_, generation, {});
+  EXPECT_FALSE(make_trace_entry(step, silent).contains("logprobs"));
 }
 
 TEST_F(LogprobsTest, AreNullWhereTheyWereNotAskedForOrThereIsNoToken) {

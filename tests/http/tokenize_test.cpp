@@ -42,6 +42,16 @@ TEST_F(TokenizeTest, MessagesGoThroughTheChatTemplate) {
   EXPECT_EQ(tokens->at("tokens"), json::value(json::array(expected.begin(), expected.end())));
 }
 
+TEST_F(TokenizeTest, EachTokensTextIsToldOnDemand) {
+  const auto tokens = run(
+      tokenize, R"({"messages": [{"role": "user", "content": "7 é"}], "return_token_strs": true})");
+  ASSERT_TRUE(tokens.ok()) << tokens.error().message;
+  const json::array& strings = tokens->at("token_strs").as_array();
+  ASSERT_EQ(strings.size(), tokens->at("tokens").as_array().size());
+  EXPECT_EQ(strings.front(), "<|startoftext|>");
+  EXPECT_NE(std::find(strings.begin(), strings.end(), "7"), strings.end());
+}
+
 TEST_F(TokenizeTest, SpecialTokensComeBackAsTheyAreSpelled) {
   const auto text = run(detokenize, R"({"tokens": [540, 541]})");
   ASSERT_TRUE(text.ok()) << text.error().message;
