@@ -4,6 +4,7 @@
 
 #include "http/openai/json_text.h"
 #include "http/openai/response.h"
+#include "http/page.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {
@@ -48,11 +49,12 @@ Route route_of(std::string_view path, const ServedModel& model) {
        {"/health", "/health/live", "/version", "/load", "/metrics", "/v1/models"}) {
     if (path == plain) return Route::kPlain;
   }
+  if (find_page_file(path) != nullptr) return Route::kPage;
   return path == concat(kModels, '/', model.id) ? Route::kPlain : Route::kNothing;
 }
 
 bool takes_body(Route route) {
-  return route != Route::kNothing && route != Route::kPlain;
+  return route != Route::kNothing && route != Route::kPlain && route != Route::kPage;
 }
 
 Result<Plain> answer_plain(std::string_view path, const SessionContext& context) {

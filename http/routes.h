@@ -17,6 +17,7 @@ enum class Route {
   kTokenize,
   kDetokenize,
   kPlain,  ///< what `answer_plain` knows
+  kPage,   ///< what `find_page_file` finds
 };
 
 Route route_of(std::string_view path, const ServedModel& model);

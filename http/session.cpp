@@ -13,6 +13,7 @@
 #include "http/openai/response.h"
 #include "http/openai/stream.h"
 #include "http/openai/tokenize.h"
+#include "http/page.h"
 #include "http/request_checks.h"
 #include "http/routes.h"
 #include "runtime/base/concat.h"
@@ -97,6 +98,7 @@ class Session {
     }
     if (request_.method() != http::verb::get && request_.method() != http::verb::head)
       co_return co_await send_method_error("GET, HEAD");
+    if (route == Route::kPage) co_return co_await send_page(*find_page_file(path));
     Result<Plain> plain = answer_plain(path, context_);
     if (!plain) co_return co_await send_error(plain.error());
     co_return co_await send(*std::move(plain));
@@ -262,6 +264,18 @@ class Session {
 
   awaitable<bool> send(Plain plain) {
     return connection_->send(make(200, plain.content_type, std::move(plain.body)));
+  }
+
+  awaitable<bool> send_page(const PageFile& file) {
+    const bool current = is_current(file, request_[http::field::if_none_match]);
+    HttpResponse response(current ? http::status::not_modified : http::status::ok, 11);
+    set_common(response);
+    set_page_fields(file, response);
+    if (!current) {
+      response.body() = file.body;
+      response.prepare_payload();
+    }
+    return connection_->send(std::move(response));
   }
 
   HttpResponse make(int status, const json::value& body) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "http/metrics/engine_metrics.h"
+#include "http/page.h"
 
 namespace rubato {
 namespace {
@@ -29,6 +30,7 @@ constexpr std::string_view kRoutes[] = {"/v1/chat/completions",
 
 std::string route_label(std::string_view path) {
   if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
+  if (find_page_file(path) != nullptr) return "/";
   return std::string(std::ranges::count(kRoutes, path) > 0 ? path : "other");
 }
 
