@@ -3,6 +3,8 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace rubato {
@@ -13,8 +15,10 @@ class Buffer {
  public:
   /// At least `count` floats; their content is lost when it grows.
   float* floats(std::int64_t count) {
-    if (!storage_.defined() || storage_.numel() < count)
-      storage_ = at::empty({count + count / 4}, at::kFloat);
+    if (!storage_.defined() || storage_.numel() < count) {
+      storage_.reset();  // before the new is made: there is never more than one
+      storage_ = at::empty({count + std::min(count / 4, kMostSlack)}, at::kFloat);
+    }
     return storage_.data_ptr<float>();
   }
 
@@ -30,6 +34,8 @@ class Buffer {
   at::Tensor tensor(std::int64_t count) { return floats(count), storage_.narrow(0, 0, count); }
 
  private:
+  static constexpr std::int64_t kMostSlack = 1 << 20;  // 4 MiB
+
   at::Tensor storage_;
 };
 

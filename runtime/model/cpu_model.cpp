@@ -3,16 +3,39 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "cache/drift.h"
 
 namespace rubato {
 namespace {
 
-std::int64_t num_eligible(std::span<const StepSequence> sequences) {
-  std::int64_t count = 0;
-  for (const StepSequence& sequence : sequences) count += std::ssize(sequence.query.eligible);
-  return count;
+/// Rows that go through a layer's matrices at a time: more would not be faster, and what lies
+/// between two matrices takes memory by the row.
+constexpr std::int64_t kRowsAtATime = 512;
+
+/// Rows that go through the layers together, if of more than one sequence: what a pass keeps takes
+/// memory by the row, too.
+constexpr std::int64_t kRowsTogether = 2048;
+
+/// Logits that exist at a time, 64 MiB: how many rows the head runs over is the clients' choice.
+constexpr int kLogitsAtATime = 16 << 20;
+
+void for_each_part(std::int64_t rows, auto&& visit) {
+  for (std::int64_t first = 0; first < rows; first += kRowsAtATime)
+    visit(first, std::min(kRowsAtATime, rows - first));
+}
+
+/// Calls visit(first, end) for the sequences that go through the layers together, which nobody can
+/// tell from the results. `rows_of` gives a sequence's rows.
+void for_each_group(int num_sequences, auto&& rows_of, auto&& visit) {
+  for (int first = 0, end = 0; first < num_sequences; first = end) {
+    for (std::int64_t rows = 0; end < num_sequences; ++end) {
+      rows += rows_of(end);
+      if (end > first && rows > kRowsTogether) break;
+    }
+    visit(first, end);
+  }
 }
 
 }  // namespace
@@ -31,20 +54,22 @@ CpuModel::CpuModel(const ModelShape& shape,
 
 void CpuModel::reuse_pass(std::span<const StepSequence> sequences) {
   sums_.reset(sequences, shape_.num_layers);
-  RowPass& pass = pass_;
-  pass.clear();
   window_rows_.assign(1, 0);
-  for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {
-    if (sequences[i].runs_reuse_pass())
-      pass.append(i, sequences[i], sequences[i].query.rows, /*reuse=*/true);
-    window_rows_.push_back(window_rows_.back() +
-                           static_cast<int>(sequences[i].query.eligible.size()));
-  }
-  window_hidden_.floats(num_eligible(sequences) * shape_.d_model);
-  if (pass.sequences.empty()) return;
-  embed(pass, 0);
-  for (int b = 0; b < shape_.num_layers; ++b) layer(b, pass);
-  keep_eligible_rows(pass);
+  for (const StepSequence& sequence : sequences)
+    window_rows_.push_back(window_rows_.back() + static_cast<int>(sequence.query.eligible.size()));
+  window_hidden_.floats(std::int64_t{window_rows_.back()} * shape_.d_model);
+  const auto rows_of = [&](int i) { return std::ssize(sequences[i].query.rows); };
+  for_each_group(static_cast<int>(sequences.size()), rows_of, [&](int first, int end) {
+    pass_.clear();
+    for (int i = first; i < end; ++i) {
+      if (sequences[i].runs_reuse_pass())
+        pass_.append(i, sequences[i], sequences[i].query.rows, /*reuse=*/true);
+    }
+    if (pass_.sequences.empty()) return;
+    embed(pass_);
+    for (int b = 0; b < shape_.num_layers; ++b) layer(b, pass_);
+    keep_eligible_rows(pass_);
+  });
 }
 
 std::vector<std::vector<double>> CpuModel::reduce(std::span<const StepSequence> sequences) {
@@ -66,27 +91,38 @@ std::vector<std::vector<double>> CpuModel::reduce(std::span<const StepSequence> 
 }
 
 void CpuModel::refresh(std::span<const StepSequence> sequences, std::span<const int> boundaries) {
-  if (std::ranges::all_of(boundaries, [&](int b) { return b >= shape_.num_layers; })) return;
+  const auto rows_of = [&](int i) {
+    return boundaries[i] < shape_.num_layers ? std::int64_t{sequences[i].canvas_length()} : 0;
+  };
+  for_each_group(static_cast<int>(sequences.size()), rows_of, [&](int first, int end) {
+    refresh_together(sequences, boundaries, first, end);
+  });
+  reduce_refreshed_mass(sequences, boundaries);
+}
+
+void CpuModel::refresh_together(std::span<const StepSequence> sequences,
+                                std::span<const int> boundaries,
+                                int first,
+                                int end) {
   RowPass& pass = pass_;
   pass.clear();
   for (int b = 0; b < shape_.num_layers; ++b) {
     const auto first_joined = pass.sequences.size();
-    for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {
+    for (int i = first; i < end; ++i) {
       if (boundaries[i] == b) pass.append_canvas(i, sequences[i], /*from_cache=*/b > 0);
     }
-    if (b == 0 && !pass.sequences.empty()) embed(pass, 0);
+    if (pass.sequences.empty()) continue;
+    if (b == 0) embed(pass);
     for (auto j = first_joined; b > 0 && j < pass.sequences.size(); ++j) {
       const PassSequence& part = pass.sequences[j];
       hidden_.grow_keeping(part.end_row() * shape_.d_model);
       hidden_cache_.gather(
           b, *part.sequence, hidden_.floats(0) + std::int64_t{part.first_row} * shape_.d_model);
     }
-    if (pass.sequences.empty()) continue;
     layer(b, pass);
     for (PassSequence& part : pass.sequences) part.from_cache = false;
   }
   keep_eligible_rows(pass);
-  reduce_refreshed_mass(sequences, boundaries);
 }
 
 void CpuModel::layer(int b, RowPass& pass) {
@@ -97,26 +133,24 @@ void CpuModel::layer(int b, RowPass& pass) {
   project(b, pass, projected);
   float* attended = attended_.floats(pass.num_rows() * shape_.local_head_width());
   attention_.run(b, pass, qkv_.floats(0), attended, sums_);
-  const bool last = b + 1 == shape_.num_layers;
-  if (last) drop_to_eligible(pass);
-  row_parallel(weights_.layers[b].attn_out, attended_.floats(0), pass.num_rows());
-  mlp(b, pass.num_rows());
+  if (b + 1 == shape_.num_layers) drop_to_eligible(pass);
+  for_each_part(pass.num_rows(), [&](std::int64_t first, std::int64_t rows) {
+    const float* x = attended_.floats(0) + first * shape_.local_head_width();
+    float* hidden = hidden_.floats(0) + first * shape_.d_model;
+    row_parallel(weights_.layers[b].attn_out, x, hidden, rows);
+    mlp(b, hidden, rows);
+  });
 }
 
 void CpuModel::project(int b, const RowPass& pass, std::int64_t rows) {
   if (rows == 0) return;
   const LayerWeights& w = weights_.layers[b];
   const int width = shape_.local_head_width();
-  float* normed = normed_.floats(rows * shape_.d_model);
-  kernels().rms_norm(hidden_.floats(0),
-                     w.attn_norm.data(),
-                     normed,
-                     rows,
-                     shape_.d_model,
-                     static_cast<float>(shape_.rms_norm_eps),
-                     shape_.storage);
   float* qkv = qkv_.floats(rows * 3 * width);
-  w.qkv.apply(normed, rows, qkv);
+  for_each_part(rows, [&](std::int64_t first, std::int64_t count) {
+    const float* hidden = hidden_.floats(0) + first * shape_.d_model;
+    w.qkv.apply(norm(w.attn_norm, hidden, count), count, qkv + first * 3 * width);
+  });
   if (shape_.storage == Storage::kBFloat16) kernels().round(qkv, rows * 3 * width);
   kernels().rope(qkv,
                  pass.positions.data(),
@@ -129,25 +163,35 @@ void CpuModel::project(int b, const RowPass& pass, std::int64_t rows) {
                  shape_.storage);
 }
 
-void CpuModel::row_parallel(const Linear& linear, const float* x, std::int64_t rows) {
-  const std::int64_t count = rows * shape_.d_model;
-  at::Tensor partial = partial_.tensor(count);
-  linear.apply(x, rows, partial.data_ptr<float>());
-  communicator_.all_reduce_sum(partial);
-  kernels().add(hidden_.floats(0), partial.data_ptr<float>(), count, shape_.storage);
-}
-
-void CpuModel::mlp(int b, std::int64_t rows) {
-  const LayerWeights& w = weights_.layers[b];
-  const int width = shape_.local_mlp_width();
+const float* CpuModel::norm(const std::vector<float>& weight,
+                            const float* hidden,
+                            std::int64_t rows) {
   float* normed = normed_.floats(rows * shape_.d_model);
-  kernels().rms_norm(hidden_.floats(0),
-                     w.ff_norm.data(),
+  kernels().rms_norm(hidden,
+                     weight.data(),
                      normed,
                      rows,
                      shape_.d_model,
                      static_cast<float>(shape_.rms_norm_eps),
                      shape_.storage);
+  return normed;
+}
+
+void CpuModel::row_parallel(const Linear& linear,
+                            const float* x,
+                            float* hidden,
+                            std::int64_t rows) {
+  const std::int64_t count = rows * shape_.d_model;
+  at::Tensor partial = partial_.tensor(count);
+  linear.apply(x, rows, partial.data_ptr<float>());
+  communicator_.all_reduce_sum(partial);
+  kernels().add(hidden, partial.data_ptr<float>(), count, shape_.storage);
+}
+
+void CpuModel::mlp(int b, float* hidden, std::int64_t rows) {
+  const LayerWeights& w = weights_.layers[b];
+  const int width = shape_.local_mlp_width();
+  const float* normed = norm(w.ff_norm, hidden, rows);
   float* gate_up = gate_up_.floats(rows * 2 * width);
   w.gate_up.apply(normed, rows, gate_up);
   if (shape_.storage == Storage::kBFloat16) kernels().round(gate_up, rows * 2 * width);
@@ -159,7 +203,7 @@ void CpuModel::mlp(int b, std::int64_t rows) {
                      width,
                      shape_.storage);
   });
-  row_parallel(w.down, activation, rows);
+  row_parallel(w.down, activation, hidden, rows);
 }
 
 void CpuModel::keep_eligible_rows(const RowPass& pass) {
@@ -174,40 +218,38 @@ void CpuModel::keep_eligible_rows(const RowPass& pass) {
 }
 
 void CpuModel::drop_to_eligible(RowPass& pass) {
-  const std::int64_t d = shape_.d_model, width = shape_.local_head_width();
-  std::int64_t total = 0;
-  for (const PassSequence& part : pass.sequences)
-    total += std::ssize(part.sequence->query.eligible);
-  float* hidden = normed_.floats(total * d);
-  float* attended = compact_.floats(total * width);
-  kept_.clear();
+  std::vector<Position> kept;
+  std::vector<std::int64_t> rows, attended_rows;  // where they stand now
   for (PassSequence& part : pass.sequences) {
     const auto positions = pass.positions_of(part);
-    const auto first = static_cast<int>(kept_.size());
+    const auto first = static_cast<int>(kept.size());
     for (const Position position : part.sequence->query.eligible) {
-      const auto to = std::ssize(kept_);
       // A refresh has a row for each position, but attended from the eligible ones only, one after
       // the other (Attention::attended_rows).
       const std::int64_t row =
           part.reuse ? std::ranges::find(positions, position) - positions.begin() : position;
-      const std::int64_t attended_row = part.reuse ? row : to - first;
-      std::copy_n(hidden_.floats(0) + (part.first_row + row) * d, d, hidden + to * d);
-      std::copy_n(attended_.floats(0) + (part.first_row + attended_row) * width,
-                  width,
-                  attended + to * width);
-      kept_.push_back(position);
+      rows.push_back(part.first_row + row);
+      attended_rows.push_back(part.first_row + (part.reuse ? row : std::ssize(kept) - first));
+      kept.push_back(position);
     }
     part.first_row = first;
-    part.num_rows = static_cast<int>(kept_.size()) - first;
+    part.num_rows = static_cast<int>(kept.size()) - first;
   }
-  std::swap(hidden_, normed_);
-  std::swap(attended_, compact_);
-  std::swap(pass.positions, kept_);
+  keep_rows(hidden_.floats(0), shape_.d_model, rows);
+  keep_rows(attended_.floats(0), shape_.local_head_width(), attended_rows);
+  pass.positions = std::move(kept);
 }
 
-void CpuModel::embed(const RowPass& pass, std::int64_t first_row) {
-  const std::int64_t d = shape_.d_model, rows = pass.num_rows() - first_row;
-  at::Tensor hidden = hidden_.tensor(pass.num_rows() * d).narrow(0, first_row * d, rows * d);
+void CpuModel::keep_rows(float* matrix, std::int64_t width, std::span<const std::int64_t> rows) {
+  float* kept = kept_.floats(std::ssize(rows) * width);
+  for (std::int64_t i = 0; i < std::ssize(rows); ++i)
+    std::copy_n(matrix + rows[i] * width, width, kept + i * width);
+  std::copy_n(kept, std::ssize(rows) * width, matrix);
+}
+
+void CpuModel::embed(const RowPass& pass) {
+  const std::int64_t d = shape_.d_model;
+  at::Tensor hidden = hidden_.tensor(pass.num_rows() * d);
   float* out = hidden.data_ptr<float>();
   for (const PassSequence& part : pass.sequences) {
     for (const Position position : pass.positions_of(part)) {
@@ -249,25 +291,43 @@ void CpuModel::reduce_refreshed_mass(std::span<const StepSequence> sequences,
   });
 }
 
-void CpuModel::compute_logits(std::span<const StepSequence> sequences) {
-  const std::int64_t rows = num_eligible(sequences);
-  float* normed = normed_.floats(rows * shape_.d_model);
-  kernels().rms_norm(window_hidden_.floats(0),
-                     weights_.final_norm.data(),
-                     normed,
-                     rows,
-                     shape_.d_model,
-                     static_cast<float>(shape_.rms_norm_eps),
-                     shape_.storage);
-  float* logits = logits_.floats(rows * shape_.local_vocabulary());
-  weights_.head.apply(normed, rows, logits);
-  if (shape_.storage == Storage::kBFloat16)
-    kernels().round(logits, rows * shape_.local_vocabulary());
+void CpuModel::compute_logits(std::span<const StepSequence>) {
+  compute_logits(0, std::min(logit_rows_at_a_time(), window_rows_.back()));
+}
+
+int CpuModel::logit_rows_at_a_time() const {
+  return std::max(1, kLogitsAtATime / shape_.local_vocabulary());
+}
+
+void CpuModel::compute_logits(int first, int end) {
+  const std::int64_t rows = end - first, size = rows * shape_.local_vocabulary();
+  const float* hidden = window_hidden_.floats(0) + std::int64_t{first} * shape_.d_model;
+  float* logits = logits_.floats(size);
+  weights_.head.apply(norm(weights_.final_norm, hidden, rows), rows, logits);
+  if (shape_.storage == Storage::kBFloat16) kernels().round(logits, size);
 }
 
 std::vector<std::vector<Candidate>> CpuModel::candidates(std::span<const StepSequence> sequences,
                                                          TokenId mask_id) {
-  return vocabulary_.candidates(sequences, logits_.floats(0), mask_id);
+  const int rows = window_rows_.back(), at_a_time = logit_rows_at_a_time();
+  if (rows <= at_a_time) return vocabulary_.candidates(sequences, logits_.floats(0), mask_id);
+  std::vector<std::vector<Candidate>> all(sequences.size());
+  for (int first = 0; first < rows; first += at_a_time) {
+    const int end = std::min(rows, first + at_a_time);
+    if (first > 0) compute_logits(first, end);
+    std::vector<StepSequence> part(sequences.begin(), sequences.end());
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const auto place = [&](int row) {  // of an eligible position, within [first, end)
+        return sequences[i].query.eligible.begin() +
+               (std::clamp(row, window_rows_[i], window_rows_[i + 1]) - window_rows_[i]);
+      };
+      part[i].query.eligible.assign(place(first), place(end));
+    }
+    auto found = vocabulary_.candidates(part, logits_.floats(0), mask_id);
+    for (std::size_t i = 0; i < part.size(); ++i)
+      std::ranges::move(found[i], std::back_inserter(all[i]));
+  }
+  return all;
 }
 
 }  // namespace rubato

@@ -36,14 +36,25 @@ class CpuModel final : public Model {
   std::span<const float> attention_mass(int sequence) override { return sums_.all_mass(sequence); }
 
  private:
+  void refresh_together(std::span<const StepSequence> sequences,
+                        std::span<const int> boundaries,
+                        int first,
+                        int end);
   void layer(int layer, RowPass& pass);
   void project(int layer, const RowPass& pass, std::int64_t rows);
-  void mlp(int layer, std::int64_t rows);
-  void row_parallel(const Linear& linear, const float* x, std::int64_t rows);
+  // Of `rows` rows at `hidden`, in hidden_.
+  void mlp(int layer, float* hidden, std::int64_t rows);
+  void row_parallel(const Linear& linear, const float* x, float* hidden, std::int64_t rows);
+  const float* norm(const std::vector<float>& weight, const float* hidden, std::int64_t rows);
 
-  void embed(const RowPass& pass, std::int64_t first_row);
+  // Of the eligible rows [first, end) of all sequences.
+  void compute_logits(int first, int end);
+  int logit_rows_at_a_time() const;
+
+  void embed(const RowPass& pass);
   void keep_eligible_rows(const RowPass& pass);
   void drop_to_eligible(RowPass& pass);
+  void keep_rows(float* matrix, std::int64_t width, std::span<const std::int64_t> rows);
   void reduce_refreshed_mass(std::span<const StepSequence> sequences,
                              std::span<const int> boundaries);
 
@@ -56,19 +67,18 @@ class CpuModel final : public Model {
   VocabularyStatistics vocabulary_;
   AttentionSums sums_;
   RowPass pass_;                  // under way
-  std::vector<Position> kept_;    // the rows that the last layer leaves of it
-  std::vector<int> window_rows_;  // by sequence: its first row in window_hidden_
+  std::vector<int> window_rows_;  // by sequence, and the end: its first row in window_hidden_
   Buffer hidden_;                 // [rows, d_model]: the residual stream
-  Buffer normed_;                 // [rows, d_model]
+  Buffer normed_;                 // [rows at a time, d_model]
   Buffer qkv_;                    // [rows, 3 * local_head_width]
   Buffer attended_;               // [rows, local_head_width]: attention's output
-  Buffer compact_;                // [eligible rows, local_head_width]
-  Buffer gate_up_;                // [rows, 2 * local_mlp_width]
-  Buffer activation_;             // [rows, local_mlp_width]
-  Buffer partial_;        // [rows, d_model]: a row-parallel linear's output before its all-reduce
+  Buffer kept_;                   // [eligible rows, d_model]
+  Buffer gate_up_;                // [rows at a time, 2 * local_mlp_width]
+  Buffer activation_;             // [rows at a time, local_mlp_width]
+  Buffer partial_;  // [rows at a time, d_model]: a row-parallel linear's output, not yet reduced
   Buffer window_hidden_;  // [eligible rows of all sequences, d_model]: what the head reads
   Buffer mass_exchange_;  // the refreshed layers' mass
-  Buffer logits_;         // [eligible rows, local_vocabulary]
+  Buffer logits_;         // [logit rows at a time, local_vocabulary]
 };
 
 }  // namespace rubato

@@ -30,7 +30,8 @@ class Model {
   virtual void refresh(std::span<const StepSequence> sequences,
                        std::span<const int> boundaries) = 0;
 
-  /// This rank's logits of every eligible position, of the last pass over each.
+  /// This rank's logits of the eligible positions, of the last pass over each. Of as many of them
+  /// as there is memory for: `candidates` makes the others' when these have been looked at.
   virtual void compute_logits(std::span<const StepSequence> sequences) = 0;
 
   /// What the logits say of every eligible position, by sequence. The same on every rank.
