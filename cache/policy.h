@@ -72,6 +72,8 @@ struct Policy {
   bool by_block;             ///< decodes block by block; else the whole generated part is one block
   bool tracks;               ///< whether the most-attended positions are followed from step to step
   StepQuery (*query)(const PolicyParams&, const SequenceView&);
+  /// `query(...).refresh` by itself, at next to no cost: who plans steps asks it of everybody.
+  Refresh (*refresh)(const PolicyParams&, const SequenceView&);
 };
 
 /// All policies, in a fixed order: a policy's place is its number on the wire.

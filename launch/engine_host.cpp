@@ -42,6 +42,7 @@ CacheShape cache_shape(const ModelShape& shape, const EngineSection& engine) {
 
 CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& model) {
   return {.scheduler = {.cache_tokens = engine.cache_tokens, .max_sequences = engine.max_sequences},
+          .max_full_rows = engine.max_full_rows,
           .max_queued = engine.max_queued,
           .max_queued_prompt_tokens = engine.max_queued_prompt_tokens,
           .queue_timeout = std::chrono::seconds(engine.queue_timeout_s),

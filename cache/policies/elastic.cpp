@@ -4,9 +4,13 @@
 namespace rubato {
 namespace {
 
+Refresh refresh(const PolicyParams&, const SequenceView& sequence) {
+  return sequence.step == 0 ? Refresh::kFull : Refresh::kByDrift;
+}
+
 StepQuery query(const PolicyParams& params, const SequenceView& sequence) {
   std::vector<Position> window = detail::masked_window(params, sequence);
-  if (sequence.step == 0) return detail::full_forward(std::move(window));
+  if (refresh(params, sequence) == Refresh::kFull) return detail::full_forward(std::move(window));
   return detail::tracked_reuse(sequence, std::move(window), Refresh::kByDrift);
 }
 
@@ -19,6 +23,7 @@ const Policy kElasticPolicy = {
     .summary = "Elastic-Cache: refreshes from the layer whose attention drifted, when it did",
     .by_block = false,
     .tracks = true,
-    .query = query};
+    .query = query,
+    .refresh = refresh};
 
 }  // namespace rubato

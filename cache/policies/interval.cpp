@@ -4,9 +4,13 @@
 namespace rubato {
 namespace {
 
+Refresh refresh(const PolicyParams& params, const SequenceView& sequence) {
+  return sequence.step % params.refresh_every == 0 ? Refresh::kFull : Refresh::kNone;
+}
+
 StepQuery query(const PolicyParams& params, const SequenceView& sequence) {
   std::vector<Position> window = detail::masked_window(params, sequence);
-  if (sequence.step % params.refresh_every == 0) return detail::full_forward(std::move(window));
+  if (refresh(params, sequence) == Refresh::kFull) return detail::full_forward(std::move(window));
   return detail::tracked_reuse(sequence, std::move(window), Refresh::kNone);
 }
 
@@ -18,6 +22,7 @@ const Policy kIntervalPolicy = {
     .summary = "elastic's rows, refreshed whole every refresh_every steps",
     .by_block = false,
     .tracks = true,
-    .query = query};
+    .query = query,
+    .refresh = refresh};
 
 }  // namespace rubato

@@ -4,6 +4,10 @@
 namespace rubato {
 namespace {
 
+Refresh refresh(const PolicyParams&, const SequenceView&) {
+  return Refresh::kFull;
+}
+
 StepQuery query(const PolicyParams&, const SequenceView& sequence) {
   return detail::full_forward(detail::masked_in_block(sequence));
 }
@@ -15,6 +19,7 @@ const Policy kNonePolicy = {.name = "none",
                             .summary = "no cache: a full forward every step, block by block",
                             .by_block = true,
                             .tracks = false,
-                            .query = query};
+                            .query = query,
+                            .refresh = refresh};
 
 }  // namespace rubato

@@ -4,9 +4,13 @@
 namespace rubato {
 namespace {
 
-StepQuery query(const PolicyParams&, const SequenceView& sequence) {
+Refresh refresh(const PolicyParams&, const SequenceView& sequence) {
+  return sequence.step_in_block == 0 ? Refresh::kFull : Refresh::kNone;
+}
+
+StepQuery query(const PolicyParams& params, const SequenceView& sequence) {
   std::vector<Position> eligible = detail::masked_in_block(sequence);
-  if (sequence.step_in_block == 0) return detail::full_forward(std::move(eligible));
+  if (refresh(params, sequence) == Refresh::kFull) return detail::full_forward(std::move(eligible));
   return detail::range_reuse(sequence.block_begin, sequence.canvas_length, std::move(eligible));
 }
 
@@ -19,6 +23,7 @@ const Policy kPrefixPolicy = {
     .summary = "Fast-dLLM's prefix cache: recomputes from the current block to the end",
     .by_block = true,
     .tracks = false,
-    .query = query};
+    .query = query,
+    .refresh = refresh};
 
 }  // namespace rubato

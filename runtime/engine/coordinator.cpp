@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/check.h"
+#include "runtime/engine/step_budget.h"
 
 namespace rubato {
 
@@ -71,7 +72,11 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
     queued_prompt_tokens_ += tokens;
     const bool trace = request.trace;
     inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},
-                      {std::move(sink), cancelled, trace, length, now_(), {}}});
+                      {.sink = std::move(sink),
+                       .cancelled = cancelled,
+                       .trace = trace,
+                       .canvas_length = length,
+                       .submitted = now_()}});
     outstanding_tokens_ += length;
   }
   wake_.notify_one();
@@ -121,11 +126,26 @@ StepPlan Coordinator::next_plan(Batch& batch) {
   plan.admissions = scheduler_.admit();
   for (const SequenceSpec& spec : plan.admissions) batch.admit(spec);
   count_admissions(plan.admissions);
-  plan.run = scheduler_.running();
+  plan.run = choose_run(batch);
   RUBATO_CHECK(batch.select(plan.run).ok());
   plan.digest = batch.digest();
   publish_status();
   return plan;
+}
+
+std::vector<SequenceId> Coordinator::choose_run(const Batch& batch) {
+  std::vector<StepCandidate> candidates;
+  for (const SequenceId id : scheduler_.running()) {
+    const Sequence& sequence = *batch.find(id);
+    const PolicyParams& policy = sequence.spec().policy;
+    const bool full = policy.policy->refresh(policy, sequence.view()) == Refresh::kFull;
+    candidates.push_back({.id = id,
+                          .full_rows = full ? sequence.spec().canvas_length() : 0,
+                          .waited = generations_.at(id).waited++});
+  }
+  std::vector<SequenceId> run = choose_participants(candidates, limits_.max_full_rows);
+  for (const SequenceId id : run) generations_.at(id).waited = 0;
+  return run;
 }
 
 void Coordinator::take_submissions() {

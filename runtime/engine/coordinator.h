@@ -28,6 +28,7 @@ struct SequenceOutcome {
 
 struct CoordinatorLimits {
   SchedulerLimits scheduler;
+  std::int64_t max_full_rows = 2048;                ///< a step's, see `choose_participants`
   int max_queued = 256;                             ///< waiting generations; one more is refused
   std::int64_t max_queued_prompt_tokens = 1 << 18;  ///< of those waiting, if more than one is
   std::chrono::milliseconds queue_timeout{0};       ///< for a place; 0: none
@@ -84,7 +85,8 @@ class Coordinator final : public GenerationClient {
     bool trace = false;
     Position canvas_length = 0;
     Clock::time_point submitted;
-    GenerationStats stats;
+    int waited = 0;  ///< steps that it was left out of, in a row
+    GenerationStats stats = {};
   };
   struct Submission {
     SequenceSpec spec;
@@ -97,6 +99,7 @@ class Coordinator final : public GenerationClient {
   void remove(SequenceId id);
   void count_admissions(std::span<const SequenceSpec> admissions);
   void count(Generation& generation, const SequenceOutcome& outcome);
+  std::vector<SequenceId> choose_run(const Batch& batch);
   void publish_status();
 
   const CoordinatorLimits limits_;

@@ -38,7 +38,9 @@ struct Snapshot {
 
 StepQuery ask(const char* policy, const Snapshot& snapshot, PolicyParams params = {.window = 3}) {
   params.policy = find_policy(policy);
-  return params.policy->query(params, snapshot.view());
+  StepQuery query = params.policy->query(params, snapshot.view());
+  EXPECT_EQ(params.policy->refresh(params, snapshot.view()), query.refresh);
+  return query;
 }
 
 std::vector<Position> range(Position begin, Position end) {

@@ -12,13 +12,15 @@
 namespace rubato::testing {
 namespace {
 
+constexpr std::int64_t kCanvasTokens = 4096;  // of all requests together, at most
+
 class ManyRows : public ::testing::TestWithParam<Storage> {
  protected:
   void load(const TestModel& model) {
     write_checkpoint(folder_.path(), model);
     mask_ = model.config.mask_token_id;
-    one_.emplace(folder_.path(), 1, GetParam());
-    two_.emplace(folder_.path(), 2, GetParam());
+    one_.emplace(folder_.path(), 1, GetParam(), kCanvasTokens);
+    two_.emplace(folder_.path(), 2, GetParam(), kCanvasTokens);
   }
 
   /// Together, alone and over two ranks.

@@ -356,5 +356,23 @@ TEST(CoordinatorWithOtherRanks, IsNotReadyOnceItIsShutDownThoughTheyAnswer) {
   EXPECT_FALSE(coordinator.status().ready);
 }
 
+TEST(CoordinatorStepBudget, FullForwardsTakeTurnsAndOtherStepsAreTakenAlways) {
+  FakeEngine engine({.scheduler = {.cache_tokens = 100}, .max_full_rows = 10, .max_context = 32});
+  std::vector<std::vector<SequenceId>> runs;
+  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.run); };
+  std::vector<GenerationHandle> handles;
+  for (const char* policy : {"none", "none", "elastic"}) {
+    auto handle = engine.coordinator.submit(request_of(2, 6, policy), [](const auto&) {});
+    ASSERT_TRUE(handle.ok());
+    handles.push_back(std::move(*handle));
+  }
+  for (int step = 0; step < 5; ++step) engine.step();
+  // The third is due a full forward in its first step only.
+  EXPECT_THAT(
+      runs,
+      ElementsAre(
+          ElementsAre(1), ElementsAre(2), ElementsAre(3), ElementsAre(1, 3), ElementsAre(2, 3)));
+}
+
 }  // namespace
 }  // namespace rubato::testing

@@ -13,7 +13,7 @@
 namespace rubato::testing {
 namespace {
 
-constexpr std::int64_t kCacheTokens = 200;
+constexpr std::int64_t kCacheTokens = 200, kMaxFullRows = 50;
 constexpr int kMaxSequences = 6, kMaxQueued = 12;
 
 /// Commits one or two positions a step, an EOS now and then.
@@ -33,7 +33,8 @@ class RandomArrivals : public ::testing::Test {
     GenerationRequest request;
     GenerationHandle handle;
     bool cancelled = false;
-    int ends = 0;  // times that its last news came
+    int ends = 0;      // times that its last news came
+    int left_out = 0;  // steps that it was left out of, in a row
     std::set<Position> committed;
   };
 
@@ -88,21 +89,48 @@ class RandomArrivals : public ::testing::Test {
   /// What must hold of every plan.
   void check(const StepPlan& plan) {
     ++num_steps_;
-    EXPECT_LE(std::ssize(plan.run), kMaxSequences);
     EXPECT_TRUE(std::ranges::is_sorted(plan.run)) << "not in order of arrival";
+    for (const SequenceId id : plan.releases) EXPECT_EQ(running_.erase(id), 1U);
     for (const SequenceSpec& spec : plan.admissions) {
       EXPECT_GT(spec.id, last_admitted_) << "somebody was overtaken";
       last_admitted_ = spec.id;
+      running_.insert(spec.id);
     }
+    EXPECT_LE(std::ssize(running_), kMaxSequences);
     std::vector<std::pair<std::int64_t, std::int64_t>> slots;
-    for (const SequenceId id : plan.run) {
+    for (const SequenceId id : running_) {
       const Sequence& sequence = *engine_.batch().find(id);
       const std::int64_t begin = sequence.spec().slot_begin;
       slots.emplace_back(begin, begin + sequence.spec().canvas_length());
       EXPECT_FALSE(generations_.at(id)->cancelled) << "a cancelled one runs";
     }
     check_slots(slots);
-    check_nobody_waits_in_vain(static_cast<int>(plan.run.size()));
+    check_step_budget(plan.run);
+    check_nobody_waits_in_vain();
+  }
+
+  /// Everybody who is due no full forward runs, and of the others as many as there is room for.
+  void check_step_budget(std::span<const SequenceId> run) {
+    std::int64_t rows = 0, least_left_out = kCacheTokens;
+    int full_forwards = 0;
+    for (const SequenceId id : running_) {
+      const Sequence& sequence = *engine_.batch().find(id);
+      const PolicyParams& policy = sequence.spec().policy;
+      const StepQuery query = policy.policy->query(policy, sequence.view());
+      EXPECT_EQ(policy.policy->refresh(policy, sequence.view()), query.refresh);
+      const bool full = query.refresh == Refresh::kFull, runs = std::ranges::count(run, id) == 1;
+      EXPECT_TRUE(full || runs) << "left out for nothing";
+      const std::int64_t length = sequence.spec().canvas_length();
+      int& left_out = generations_.at(id)->left_out;
+      left_out = runs ? 0 : left_out + 1;
+      EXPECT_LT(left_out, kMaxSequences) << "each of the others goes before it once at most";
+      if (!runs) least_left_out = std::min(least_left_out, length);
+      rows += full && runs ? length : 0;
+      full_forwards += full && runs;
+      num_left_out_ += !runs;
+    }
+    EXPECT_TRUE(rows <= kMaxFullRows || full_forwards == 1) << rows << " in " << full_forwards;
+    EXPECT_GT(rows + least_left_out, kMaxFullRows) << "there was room for it";
   }
 
   void check_slots(std::vector<std::pair<std::int64_t, std::int64_t>>& slots) {
@@ -120,27 +148,29 @@ class RandomArrivals : public ::testing::Test {
     EXPECT_EQ(engine_.coordinator.status().cache_tokens_used, used);
   }
 
-  void check_nobody_waits_in_vain(int running) {
+  void check_nobody_waits_in_vain() {
     const int waiting = engine_.coordinator.status().waiting;
     EXPECT_LE(waiting, kMaxQueued);
     const auto first = std::ranges::find_if(generations_, [this](const auto& entry) {
       return entry.first > last_admitted_ && !entry.second->cancelled;
     });
     EXPECT_EQ(first == generations_.end(), waiting == 0);
-    if (first == generations_.end() || running == kMaxSequences) return;
+    if (first == generations_.end() || std::ssize(running_) == kMaxSequences) return;
     EXPECT_GT(first->second->request.canvas_length(), longest_gap_) << "it fits and waits";
   }
 
   std::mt19937 random_{2024};
   FakeEngine engine_{{.scheduler = {.cache_tokens = kCacheTokens, .max_sequences = kMaxSequences},
+                      .max_full_rows = kMaxFullRows,
                       .max_queued = kMaxQueued,
                       .max_context = 100,
                       .num_layers = 4},
                      random_looking};
   std::map<SequenceId, std::unique_ptr<Generation>> generations_;
+  std::set<SequenceId> running_;
   SequenceId num_accepted_ = 0, last_admitted_ = 0;
   std::int64_t longest_gap_ = 0;
-  int num_steps_ = 0;
+  int num_steps_ = 0, num_left_out_ = 0;
 };
 
 TEST_F(RandomArrivals, KeepEveryPromiseAtEveryStep) {
@@ -166,6 +196,7 @@ TEST_F(RandomArrivals, KeepEveryPromiseAtEveryStep) {
     finished += generation->ends;
   }
   EXPECT_GT(num_steps_, 3000);
+  EXPECT_GT(num_left_out_, 1000);
   EXPECT_GT(finished, 500);
 }
 

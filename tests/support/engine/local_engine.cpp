@@ -16,7 +16,10 @@ constexpr std::int64_t kCacheTokens = 8192;
 
 }  // namespace
 
-LocalEngine::LocalEngine(const std::filesystem::path& folder, int tp, Storage storage)
+LocalEngine::LocalEngine(const std::filesystem::path& folder,
+                         int tp,
+                         Storage storage,
+                         std::int64_t max_full_rows)
     : group_(tp), caches_(tp) {
   auto opened = Checkpoint::open(folder);
   RUBATO_CHECK(opened.ok(), opened.ok() ? "" : opened.error().message);
@@ -24,6 +27,7 @@ LocalEngine::LocalEngine(const std::filesystem::path& folder, int tp, Storage st
   config_ = checkpoint->config();
   coordinator_ = std::make_unique<Coordinator>(
       CoordinatorLimits{.scheduler = {.cache_tokens = kCacheTokens, .max_sequences = 64},
+                        .max_full_rows = max_full_rows,
                         .max_queued = 1024,
                         .max_context = config_.max_sequence_length,
                         .num_layers = config_.n_layers});

@@ -21,10 +21,15 @@ struct Generated {
   GenerationStats stats;
 };
 
-/// A whole engine in this process: `tp` ranks as threads, over a checkpoint folder.
+/// A whole engine in this process: `tp` ranks as threads, over a checkpoint folder. A step takes
+/// few rows of full forwards unless told otherwise, so that batches of requests show what
+/// postponing does.
 class LocalEngine {
  public:
-  LocalEngine(const std::filesystem::path& checkpoint, int tp, Storage storage = Storage::kFloat32);
+  LocalEngine(const std::filesystem::path& checkpoint,
+              int tp,
+              Storage storage = Storage::kFloat32,
+              std::int64_t max_full_rows = 100);
   ~LocalEngine();
 
   Coordinator& coordinator() { return *coordinator_; }
