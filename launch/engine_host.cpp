@@ -46,8 +46,7 @@ CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& mode
           .max_queued = engine.max_queued,
           .max_queued_prompt_tokens = engine.max_queued_prompt_tokens,
           .queue_timeout = std::chrono::seconds(engine.queue_timeout_s),
-          .max_context = model.max_sequence_length,
-          .num_layers = model.n_layers};
+          .max_context = model.max_sequence_length};
 }
 
 /// What is read from the checkpoint, which is closed again.

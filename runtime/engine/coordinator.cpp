@@ -238,12 +238,11 @@ void Coordinator::count(Generation& generation, const SequenceOutcome& outcome) 
   counters_.generation_tokens += outcome.update.commits.size();
   counters_.commits.observe(static_cast<double>(outcome.update.commits.size()));
   for (const double similarity : outcome.similarity) counters_.similarities.observe(similarity);
-  if (!outcome.boundary) return;
-  const int layers = limits_.num_layers - *outcome.boundary;
+  if (outcome.layers_refreshed == 0) return;
   ++stats.refreshes;
   ++counters_.refreshes;
-  stats.layers_refreshed += layers;
-  counters_.layers_refreshed += layers;
+  stats.layers_refreshed += outcome.layers_refreshed;
+  counters_.layers_refreshed += outcome.layers_refreshed;
   counters_.boundaries.observe(*outcome.boundary);
 }
 

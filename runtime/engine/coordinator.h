@@ -20,7 +20,8 @@ namespace rubato {
 struct SequenceOutcome {
   SequenceUpdate update;
   std::vector<CommitLogprobs> logprobs = {};  ///< beside `update.commits`, where asked for
-  std::optional<int> boundary;                ///< first refreshed layer, as `StepTrace::boundary`
+  std::optional<int> boundary;                ///< as `StepTrace::boundary`
+  int layers_refreshed = 0;                   ///< recomputed for all rows
   std::vector<double> similarity;             ///< of the layers tested
   std::vector<Position> tracked;              ///< queried in this step
   std::int64_t rows_computed = 0;  ///< token rows pushed through a layer, summed over layers
@@ -33,7 +34,6 @@ struct CoordinatorLimits {
   std::int64_t max_queued_prompt_tokens = 1 << 18;  ///< of those waiting, if more than one is
   std::chrono::milliseconds queue_timeout{0};       ///< for a place; 0: none
   int max_context = 1024;                           ///< the model's positions
-  int num_layers = 0;                               ///< for the count of refreshed layers
 };
 
 /// Whether a canvas of that length can ever be served. Errors: kTooLong, with both numbers.

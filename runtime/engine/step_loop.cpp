@@ -165,7 +165,7 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
                            std::span<const int> boundaries,
                            std::vector<std::vector<double>> similarity,
                            std::span<const std::vector<Candidate>> candidates) {
-  const std::int64_t num_layers = model_.shape().num_layers;
+  const int num_layers = model_.shape().num_layers;
   std::vector<SequenceOutcome> outcomes(sequences.size());
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const Sequence& sequence = *batch_.running()[i];
@@ -187,8 +187,9 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
     if (decided[i])
       outcome.similarity.resize(std::min<std::size_t>(outcome.similarity.size(), *decided[i]));
     outcome.tracked.assign(query.rows.begin(), query.rows.begin() + query.num_tracked);
+    outcome.layers_refreshed = num_layers - boundaries[i];
     outcome.rows_computed = std::ssize(query.rows) * num_layers +
-                            sequences[i].canvas_length() * (num_layers - boundaries[i]);
+                            std::int64_t{sequences[i].canvas_length()} * outcome.layers_refreshed;
   }
   coordinator_->finish_step(batch_, std::move(outcomes));
 }

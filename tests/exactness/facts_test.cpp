@@ -50,12 +50,18 @@ TEST(Facts, DriftInTheLastTwoLayersChangesNothingThatIsUsed) {
       const int num_layers = network.num_layers();
       const Decoded untested = decode(network, request, {.untested_from_layer = num_layers - 2});
       const Generated found = loaded.generate(request);
+      std::int64_t refreshes = 0, layers = 0;
       ASSERT_EQ(untested.steps.size(), found.trace.size());
       for (std::size_t i = 0; i < found.trace.size(); ++i) {
         EXPECT_EQ(untested.steps[i].trace.committed, found.trace[i].committed);
         EXPECT_EQ(untested.steps[i].trace.tracked, found.trace[i].tracked);
-        told_apart += untested.steps[i].trace.boundary != found.trace[i].boundary;
+        const std::optional<int> boundary = untested.steps[i].trace.boundary;
+        told_apart += boundary != found.trace[i].boundary;
+        refreshes += boundary.has_value();
+        layers += boundary ? num_layers - *boundary : 0;
       }
+      EXPECT_EQ(found.stats.refreshes, refreshes);
+      EXPECT_EQ(found.stats.layers_refreshed, layers);
     }
   }
   EXPECT_GE(told_apart, 10) << "too few such layers drifted";

@@ -18,6 +18,7 @@ class FakeEngine {
  public:
   static constexpr ControlTokens kTokens{.mask = 1, .eos = 2};
   static constexpr TokenId kWord = 7;
+  static constexpr int kLayers = 6;
 
   /// What a step commits in a sequence, of the positions its policy makes eligible.
   using Rule = std::function<std::vector<Commit>(const Sequence&, std::span<const Position>)>;
@@ -79,7 +80,10 @@ class FakeEngine {
     outcome.update.id = sequence.spec().id;
     outcome.update.commits = rule_(sequence, query.eligible);
     if (policy.policy->tracks) outcome.update.tracked = {sequence.step() % 2};
-    if (query.refresh == Refresh::kFull) outcome.boundary = 0;
+    if (query.refresh == Refresh::kFull) {
+      outcome.boundary = 0;
+      outcome.layers_refreshed = kLayers;
+    }
     outcome.tracked.assign(query.rows.begin(), query.rows.begin() + query.num_tracked);
     outcome.rows_computed = std::ssize(query.rows);
     return outcome;

@@ -41,10 +41,8 @@ class CoordinatorTest : public ::testing::Test {
     while (coordinator().status().running + coordinator().status().waiting > 0) engine_.step();
   }
 
-  FakeEngine engine_{{.scheduler = {.cache_tokens = 40, .max_sequences = 3},
-                      .max_queued = 4,
-                      .max_context = 32,
-                      .num_layers = 6}};
+  FakeEngine engine_{
+      {.scheduler = {.cache_tokens = 40, .max_sequences = 3}, .max_queued = 4, .max_context = 32}};
   std::vector<GenerationHandle> handles_;
 };
 

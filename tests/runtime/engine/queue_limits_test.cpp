@@ -18,8 +18,7 @@ class QueueLimitsTest : public ::testing::Test {
                                     .max_queued = 100,
                                     .max_queued_prompt_tokens = max_queued_prompt_tokens,
                                     .queue_timeout = queue_timeout,
-                                    .max_context = 100,
-                                    .num_layers = 2},
+                                    .max_context = 100},
                   /*pulse=*/nullptr,
                   [this] { return now_; });
     return *made_;

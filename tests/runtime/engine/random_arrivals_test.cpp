@@ -163,8 +163,7 @@ class RandomArrivals : public ::testing::Test {
   FakeEngine engine_{{.scheduler = {.cache_tokens = kCacheTokens, .max_sequences = kMaxSequences},
                       .max_full_rows = kMaxFullRows,
                       .max_queued = kMaxQueued,
-                      .max_context = 100,
-                      .num_layers = 4},
+                      .max_context = 100},
                      random_looking};
   std::map<SequenceId, std::unique_ptr<Generation>> generations_;
   std::set<SequenceId> running_;

@@ -92,10 +92,8 @@ class LinksTest : public ::testing::Test {
     return false;
   }
 
-  const CoordinatorLimits limits_{.scheduler = {.cache_tokens = 64, .max_sequences = 2},
-                                  .max_queued = 3,
-                                  .max_context = 40,
-                                  .num_layers = 4};
+  const CoordinatorLimits limits_{
+      .scheduler = {.cache_tokens = 64, .max_sequences = 2}, .max_queued = 3, .max_context = 40};
   const LinkWatch watch_{std::chrono::minutes(5), [](int) {}};
   testing::LocalMailboxes mailboxes_;
   std::unique_ptr<Mailbox> front_mailbox_ = mailboxes_.of(kFront);

@@ -29,8 +29,7 @@ LocalEngine::LocalEngine(const std::filesystem::path& folder,
       CoordinatorLimits{.scheduler = {.cache_tokens = kCacheTokens, .max_sequences = 64},
                         .max_full_rows = max_full_rows,
                         .max_queued = 1024,
-                        .max_context = config_.max_sequence_length,
-                        .num_layers = config_.n_layers});
+                        .max_context = config_.max_sequence_length});
   for (int rank = 0; rank < tp; ++rank) {
     threads_.emplace_back(
         [this, rank, checkpoint, storage] { run_rank(rank, *checkpoint, storage); });
