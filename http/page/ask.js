@@ -23,8 +23,10 @@ function bodyOf(messages, settings, policy) {
  * Throws an ApiError when nothing could begin.
  */
 export async function ask({ api, model, messages, settings, policies, signal, onBegin, onChange }) {
-  const { token_strs: prompt } = await api.json("tokenize", { messages, return_token_strs: true }, signal);
-  const length = settings.length ?? Math.min(512, model.max_model_len - prompt.length);
+  const { token_strs: tokens } = await api.json("tokenize", { messages, return_token_strs: true }, signal);
+  // No more of a canvas than the server would have: what is longer it refuses, and then says so.
+  const prompt = tokens.slice(0, model.max_model_len);
+  const length = Math.min(Math.max(settings.length ?? 512, 0), model.max_model_len - prompt.length);
   const runs = policies.map(({ policy }) => new Run({ policy, prompt, length, layers: model.diffusion.num_layers }));
   onBegin(runs);
   for (const [i, run] of runs.entries()) {

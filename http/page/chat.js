@@ -29,8 +29,9 @@ export class Chat {
       const note = el("span", { class: "note" });
       const show = el("button", { type: "button", class: "quiet", onclick: () => this.onShow(turn) }, "Show");
       const head = el("header", {}, el("b", {}, runs.length > 1 ? `${"AB"[i]} ` : "", run.policy), note, show);
-      turn.element.append(el("div", { class: "answer" }, head, text));
-      return { text, note };
+      const element = el("div", { class: "answer" }, head, text);
+      turn.element.append(element);
+      return { element, text, note };
     });
     this.update(turn);
   }
@@ -41,8 +42,9 @@ export class Chat {
   }
 
   update(turn) {
-    for (const [i, { text, note }] of turn.views.entries()) {
+    for (const [i, { element, text, note }] of turn.views.entries()) {
       const run = turn.runs[i];
+      element.hidden = run.state === "failed" && run.text === "";
       setText(text, run.text);
       text.classList.toggle("open", run.state === "running");
       setText(note, noteOn(run));

@@ -49,7 +49,7 @@ export class Lane {
   show(run, count) {
     this.run = run;
     this.element.dataset.state = run.state;
-    setText(this.state, run.error ? `${STATES[run.state]}: ${run.error}` : STATES[run.state]);
+    setText(this.state, STATES[run.state]);
     const figures = run.figures(count);
     for (const counter of this.counters) setText(counter.value, shown(figures[counter.key], counter));
     this.canvas.show(run, count);

@@ -27,6 +27,7 @@ function draw(time) {
 function put(turn) {
   const runs = turn?.runs ?? [];
   onStage = turn;
+  arrange();
   chat.setCurrent(turn);
   for (const lane of lanes.slice(runs.length)) lane.clear();
   player.follow(runs);
@@ -73,7 +74,7 @@ async function send(question) {
       model: await getModel(),
       messages,
       settings: readSettings(),
-      policies: lanes.filter((lane) => !lane.element.hidden).map((lane) => lane.controls.read()),
+      policies: lanes.slice(0, comparing() ? 2 : 1).map((lane) => lane.controls.read()),
       signal: asking.signal,
       onBegin: (runs) => {
         chat.fill(turn, runs);
@@ -105,14 +106,17 @@ function stop() {
   asking?.abort();
 }
 
-function compare(on) {
-  lanes[1].element.hidden = !on;
-  byId("stage").classList.toggle("two", on);
+const comparing = () => byId("compare").checked;
+
+/** The second lane is there for the next question, or for what is on the stage. */
+function arrange() {
+  const two = comparing() || onStage?.runs.length === 2;
+  lanes[1].element.hidden = !two;
+  byId("stage").classList.toggle("two", two);
 }
 
 function begin() {
   byId("lanes").append(...lanes.map((lane) => lane.element));
-  compare(false);
   const question = byId("question");
   byId("ask").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -127,7 +131,7 @@ function begin() {
   });
   document.addEventListener("keydown", (event) => event.key === "Escape" && stop());
   byId("stop").addEventListener("click", stop);
-  byId("compare").addEventListener("change", (event) => compare(event.target.checked));
+  byId("compare").addEventListener("change", arrange);
   byId("key").addEventListener("input", (event) => (api.key = event.target.value.trim()));
   byId("key").addEventListener("change", () => getModel().catch(() => {}));
   byId("clear").addEventListener("click", () => {

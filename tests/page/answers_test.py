@@ -116,6 +116,12 @@ def test_two_policies_answer_side_by_side(visit):
     assert classes == {"layer full"}
     left, right = visit.a.element.bounding_box(), visit.b.element.bounding_box()
     assert left["x"] + left["width"] <= right["x"] and left["y"] == right["y"]
+    visit.page.get_by_label("compare two policies").uncheck()
+    expect(visit.b.element).to_be_visible()  # as long as its answer is on the stage
+    visit.ask_and_wait(QUESTION)
+    expect(visit.b.element).to_be_hidden()
+    visit.log.get_by_role("button", name="Show").first.click()
+    expect(visit.b.element).to_be_visible()
 
 
 def test_steps_can_be_gone_through(visit):

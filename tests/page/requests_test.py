@@ -105,6 +105,7 @@ def test_an_error_is_shown_as_text(visit):
     visit.ask(QUESTION)
     expect(visit.errors).to_contain_text("1024")
     visit.a.wait_for("failed")
+    expect(visit.a.canvas.locator(".cell")).to_have_count(1024)  # no more than there can be
     visit.set(length=64)
     visit.ask_and_wait(QUESTION)
     assert visit.answers.last.inner_text() == ANSWER
