@@ -7,7 +7,7 @@ import { layerState } from "./run.js";
 const SAYS = {
   full: "computed (full forward)",
   refreshed: "refreshed",
-  drifted: "drifted: the refresh begins above it",
+  drifted: "drifted: what lies above it is refreshed",
   reused: "reused",
 };
 
@@ -67,7 +67,7 @@ export class MapView {
     const step = this.#run.steps[index];
     const column = el("div", { class: "column", "data-step": index });
     for (let layer = this.#run.layers - 1; layer >= 0; --layer) {
-      const cell = el("i", { class: `layer ${layerState(step, layer)}`, "data-layer": layer });
+      const cell = el("i", { class: `layer ${layerState(step, layer, this.#run.layers)}`, "data-layer": layer });
       const similarity = step.similarity[layer];
       if (similarity !== undefined) {
         cell.dataset.similarity = similarity;
@@ -130,6 +130,7 @@ export class MapView {
     if (layer === undefined) return `step ${index} · ${step.committed.length} committed · ${followed}`;
     const similarity = step.similarity[layer];
     const drift = similarity === undefined ? "" : ` · similarity ${similarity.toFixed(3)}, drift ${(1 - similarity).toFixed(3)}`;
-    return `step ${index} · layer ${layer} · ${SAYS[layerState(step, Number(layer))]}${drift}`;
+    const state = layerState(step, Number(layer), this.#run.layers);
+    return `step ${index} · layer ${layer} · ${SAYS[state]}${drift}`;
   }
 }

@@ -78,14 +78,16 @@ function stepOf(entry, time) {
   return { ...entry, time, committed };
 }
 
-export const refreshedLayers = (step, layers) => (step.boundary === null ? 0 : layers - step.boundary);
+/** How many of its last layers a step recomputed; of the very last alone nothing needs to be (docs/algorithm.md). */
+function refreshedLayers({ boundary }, layers) {
+  return boundary === null || (boundary > 0 && boundary === layers - 1) ? 0 : layers - boundary;
+}
 
-/** What a step did to a layer: "full", "refreshed", "drifted" (its drift began the refresh), "reused". */
-export function layerState(step, layer) {
+/** What a step did to a layer: "full", "refreshed", "drifted" (so that those above it are refreshed), "reused". */
+export function layerState(step, layer, layers) {
   if (step.boundary === 0) return "full";
-  if (step.boundary !== null && layer >= step.boundary) return "refreshed";
-  const drifted = step.boundary !== null && layer === step.boundary - 1 && step.similarity.length > 0;
-  return drifted ? "drifted" : "reused";
+  if (layer >= layers - refreshedLayers(step, layers)) return "refreshed";
+  return step.boundary !== null && layer === step.boundary - 1 ? "drifted" : "reused";
 }
 
 // Of LLaDA's special tokens, short enough for a cell.

@@ -7,6 +7,7 @@ from browser import ANSWER, LAYERS, QUESTION
 from playwright.sync_api import expect
 
 CHAT = "/v1/chat/completions"
+CHAIN = "Start at 12 and apply: -5 +8 +8 +5 -5 -7 -6 -8 +6 +8. Show each step."
 
 
 def traced(server, question=QUESTION, length=64, **diffusion):
@@ -58,24 +59,42 @@ def test_cells_of_different_steps_look_different(visit):
     assert len({colour for _, colour in by_step}) >= len({step for step, _ in by_step}) > 5
 
 
-@pytest.mark.parametrize("policy", ["elastic", "interval", "prefix"])
-def test_the_refresh_map_is_the_trace(visit, server, policy):
-    visit.a.policy.select_option(policy)
-    visit.ask_and_wait(QUESTION)
-    steps = traced(server, policy=policy)["diffusion"]["trace"]
+def check_map(visit, cost):
+    """Whether the refresh map shows what the API's `diffusion` says of the same answer."""
+    steps = cost["trace"]
     expect(visit.a.columns).to_have_count(len(steps))
     expect(visit.a.layers).to_have_count(LAYERS * len(steps))
     for column, step in zip(visit.a.columns.all(), steps):
         cells = column.locator(".layer").evaluate_all("cells => cells.map(c => [Number(c.dataset.layer), c.className])")
-        boundary = LAYERS if step["boundary"] is None else step["boundary"]
+        # Of the last layer alone nothing needs recomputing.
+        boundary = LAYERS if step["boundary"] in (None, LAYERS - 1) else step["boundary"]
         for layer, kind in cells:
             redone = "full" in kind or "refreshed" in kind
             assert redone == (layer >= boundary), (layer, kind, step)
             assert ("full" in kind) == (boundary == 0)
+            assert ("drifted" in kind) == (step["boundary"] == layer + 1)
         similarity = column.locator("[data-similarity]").evaluate_all("cells => cells.map(c => Number(c.dataset.similarity))")
         assert similarity == pytest.approx(step["similarity"][::-1], abs=1e-5)
         expect(column.locator("b.tracked")).to_have_count(len(step["tracked"]))
         expect(column.locator("b.committed")).to_have_count(len(step["committed"]))
+    share = cost["layers_refreshed"] / (len(steps) * LAYERS)
+    assert visit.a.counter("refreshed") == f"{round(100 * share)} %"
+
+
+@pytest.mark.parametrize("policy", ["elastic", "interval", "prefix"])
+def test_the_refresh_map_is_the_trace(visit, server, policy):
+    visit.a.policy.select_option(policy)
+    visit.ask_and_wait(QUESTION)
+    check_map(visit, traced(server, policy=policy)["diffusion"])
+
+
+def test_the_refresh_map_shows_refreshes_from_any_layer(visit, server):
+    visit.page.get_by_label("gamma of lane A").fill("0.98")
+    visit.set(length=256)
+    visit.ask_and_wait(CHAIN)
+    cost = traced(server, CHAIN, 256, gamma=0.98)["diffusion"]
+    assert len({step["boundary"] for step in cost["trace"]}) > 3
+    check_map(visit, cost)
 
 
 def test_pointing_at_a_cell_tells_of_it(visit, server):
