@@ -9,8 +9,13 @@ namespace rubato {
 namespace {
 
 // The order is the policies' numbers on the wire: add at the end.
-constexpr std::array<const Policy*, 5> kPolicies = {
-    &kNonePolicy, &kPrefixPolicy, &kDualPolicy, &kElasticPolicy, &kIntervalPolicy};
+constexpr std::array<const Policy*, 7> kPolicies = {&kNonePolicy,
+                                                    &kPrefixPolicy,
+                                                    &kDualPolicy,
+                                                    &kElasticPolicy,
+                                                    &kIntervalPolicy,
+                                                    &kDkvPolicy,
+                                                    &kFlashPolicy};
 
 Error out_of_range(const char* name, double found, const char* allowed) {
   return {Code::kInvalidArgument, concat(name, " is ", found, "; allowed: ", allowed), name};

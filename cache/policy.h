@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/tracking.h"
 #include "cache/types.h"
 #include "runtime/base/error.h"
 
@@ -70,10 +71,14 @@ struct Policy {
   std::string_view name;
   std::string_view summary;  ///< one line for --help and docs
   bool by_block;             ///< decodes block by block; else the whole generated part is one block
-  bool tracks;               ///< whether the most-attended positions are followed from step to step
   StepQuery (*query)(const PolicyParams&, const SequenceView&);
   /// `query(...).refresh` by itself, at next to no cost: who plans steps asks it of everybody.
   Refresh (*refresh)(const PolicyParams&, const SequenceView&);
+  /// The positions that the next step follows (`SequenceView::tracked`), ascending, from what this
+  /// step attended to; null: the policy follows none.
+  std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&);
+
+  bool tracks() const { return follow != nullptr; }
 };
 
 /// All policies, in a fixed order: a policy's place is its number on the wire.

@@ -7,13 +7,20 @@
 
 namespace rubato {
 
-/// The tracked set of the next step: each layer's `track` most-attended positions, together,
-/// ascending, each once. `mass`: [layers, canvas_length] row-major, attention summed over heads and
-/// window rows. Positions of `masked` (as it stood before this step's commit, ascending) count as
-/// 0; ties go to the lowest position.
-std::vector<Position> most_attended(std::span<const float> mass,
-                                    Position canvas_length,
-                                    std::span<const Position> masked,
-                                    int track);
+/// What a step's rows attended to.
+struct AttentionMass {
+  std::span<const float>
+      mass;  ///< [layers, canvas_length] row-major, summed over heads and window rows
+  Position canvas_length = 0;
+  std::span<const Position> masked;  ///< as it stood before this step's commit, ascending
+};
+
+/// Each layer's `track` most-attended positions, together, ascending, each once. Masked positions
+/// count as 0; ties go to the lowest position.
+std::vector<Position> most_attended_by_layer(const AttentionMass& attention, int track);
+
+/// The `count` positions most attended to by all layers together, ascending; masked ones are left
+/// out. Ties go to the lowest position.
+std::vector<Position> most_attended_overall(const AttentionMass& attention, int count);
 
 }  // namespace rubato

@@ -21,7 +21,7 @@ struct Contender {
 /// The comparison that is run when none is named; the first is LLaDA's own sampler, against which
 /// the others' speed is given.
 inline constexpr std::string_view kDefaultContenders[] = {
-    "none:threshold=null", "none", "prefix", "dual", "elastic", "interval"};
+    "none:threshold=null", "none", "prefix", "dual", "dkv", "elastic", "interval", "flash"};
 
 /// Reads "POLICY[:PARAMETER=VALUE]...", parameters being those of a request's `diffusion` object:
 /// "elastic:gamma=0.7:window=32". Whether they exist and what they may be is checked when a request

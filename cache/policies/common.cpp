@@ -49,4 +49,9 @@ StepQuery tracked_reuse(const SequenceView& sequence,
   return query;
 }
 
+std::vector<Position> follow_each_layer(const PolicyParams& params,
+                                        const AttentionMass& attention) {
+  return most_attended_by_layer(attention, params.track);
+}
+
 }  // namespace rubato::detail

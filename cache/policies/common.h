@@ -25,4 +25,7 @@ StepQuery tracked_reuse(const SequenceView& sequence,
                         std::vector<Position> window,
                         Refresh refresh);
 
+/// Elastic-Cache's tracked set: each layer's `track` most-attended positions.
+std::vector<Position> follow_each_layer(const PolicyParams& params, const AttentionMass& attention);
+
 }  // namespace rubato::detail

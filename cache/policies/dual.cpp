@@ -21,8 +21,8 @@ StepQuery query(const PolicyParams& params, const SequenceView& sequence) {
 const Policy kDualPolicy = {.name = "dual",
                             .summary = "Fast-dLLM's dual cache: recomputes the current block only",
                             .by_block = true,
-                            .tracks = false,
                             .query = query,
-                            .refresh = refresh};
+                            .refresh = refresh,
+                            .follow = nullptr};
 
 }  // namespace rubato

@@ -22,8 +22,8 @@ const Policy kElasticPolicy = {
     .name = "elastic",
     .summary = "Elastic-Cache: refreshes from the layer whose attention drifted, when it did",
     .by_block = false,
-    .tracks = true,
     .query = query,
-    .refresh = refresh};
+    .refresh = refresh,
+    .follow = detail::follow_each_layer};
 
 }  // namespace rubato

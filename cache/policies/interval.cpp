@@ -21,8 +21,8 @@ const Policy kIntervalPolicy = {
     .name = "interval",
     .summary = "elastic's rows, refreshed whole every refresh_every steps",
     .by_block = false,
-    .tracks = true,
     .query = query,
-    .refresh = refresh};
+    .refresh = refresh,
+    .follow = detail::follow_each_layer};
 
 }  // namespace rubato

@@ -18,8 +18,8 @@ StepQuery query(const PolicyParams&, const SequenceView& sequence) {
 const Policy kNonePolicy = {.name = "none",
                             .summary = "no cache: a full forward every step, block by block",
                             .by_block = true,
-                            .tracks = false,
                             .query = query,
-                            .refresh = refresh};
+                            .refresh = refresh,
+                            .follow = nullptr};
 
 }  // namespace rubato

@@ -10,5 +10,7 @@ extern const Policy kPrefixPolicy;
 extern const Policy kDualPolicy;
 extern const Policy kElasticPolicy;
 extern const Policy kIntervalPolicy;
+extern const Policy kDkvPolicy;
+extern const Policy kFlashPolicy;
 
 }  // namespace rubato

@@ -22,8 +22,8 @@ const Policy kPrefixPolicy = {
     .name = "prefix",
     .summary = "Fast-dLLM's prefix cache: recomputes from the current block to the end",
     .by_block = true,
-    .tracks = false,
     .query = query,
-    .refresh = refresh};
+    .refresh = refresh,
+    .follow = nullptr};
 
 }  // namespace rubato

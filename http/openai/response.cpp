@@ -48,7 +48,7 @@ json::object make_model(const ServedModel& model, const GenerationDefaults& defa
     known.push_back({{"name", policy->name},
                      {"summary", policy->summary},
                      {"by_block", policy->by_block},
-                     {"tracks", policy->tracks}});
+                     {"tracks", policy->tracks()}});
   GenerationRequest silent;
   silent.policy = defaults.policy;
   silent.commit = defaults.commit;

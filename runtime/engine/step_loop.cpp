@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "cache/drift.h"
-#include "cache/tracking.h"
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"
 
@@ -110,7 +109,7 @@ std::vector<StepSequence> StepLoop::query_policies() const {
     sequences.push_back({.slot_begin = spec.slot_begin,
                          .canvas = sequence->canvas(),
                          .query = spec.policy.policy->query(spec.policy, sequence->view()),
-                         .track = spec.policy.policy->tracks,
+                         .track = spec.policy.policy->tracks(),
                          .drift = spec.policy.drift,
                          .sampling = spec.sampling,
                          .rules = &spec.rules,
@@ -177,10 +176,12 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
     if (sequences[i].top_logprobs >= 0)
       outcome.logprobs = logprobs_of(outcome.update.commits, candidates[i]);
     if (sequences[i].track) {
-      outcome.update.tracked = most_attended(model_.attention_mass(static_cast<int>(i)),
-                                             sequences[i].canvas_length(),
-                                             sequence.masked(),
-                                             sequence.spec().policy.track);
+      const PolicyParams& policy = sequence.spec().policy;
+      outcome.update.tracked =
+          policy.policy->follow(policy,
+                                {.mass = model_.attention_mass(static_cast<int>(i)),
+                                 .canvas_length = sequences[i].canvas_length(),
+                                 .masked = sequence.masked()});
     }
     outcome.boundary = decided[i];
     outcome.similarity = std::move(similarity[i]);

@@ -26,7 +26,8 @@ TEST(Contender, AnUnknownPolicyListsThoseThereAre) {
   const auto contender = parse_contender("elastik:gamma=0.7");
   ASSERT_FALSE(contender.ok());
   EXPECT_THAT(contender.error().message, HasSubstr("elastik"));
-  EXPECT_THAT(contender.error().message, HasSubstr("none, prefix, dual, elastic, interval"));
+  EXPECT_THAT(contender.error().message,
+              HasSubstr("none, prefix, dual, elastic, interval, dkv, flash"));
 }
 
 TEST(Contender, APartThatIsNoParameterIsNamed) {

@@ -130,6 +130,63 @@ TEST(IntervalPolicy, ComputesEverythingEveryFewSteps) {
   EXPECT_THAT(full, ElementsAre(0, 4, 8));
 }
 
+TEST(DkvPolicy, ComputesWhatWasJustCommittedAndAllMasks) {
+  const StepQuery query = ask("dkv", {.step = 3, .masked = {6, 7, 9, 15}});
+  EXPECT_EQ(query.refresh, Refresh::kNone);
+  EXPECT_THAT(query.rows, ElementsAre(5, 6, 7, 9, 15));
+  EXPECT_EQ(query.num_tracked, 0);
+  EXPECT_THAT(query.eligible, ElementsAre(6, 7));
+}
+
+TEST(DkvPolicy, ComputesEverythingEveryFewSteps) {
+  for (int step = 0; step < 10; ++step) {
+    const StepQuery query = ask("dkv", {.step = step}, {.refresh_every = 4});
+    EXPECT_EQ(query.refresh, step % 4 == 0 ? Refresh::kFull : Refresh::kNone);
+    EXPECT_THAT(query.eligible, ElementsAre(6, 7));
+  }
+}
+
+TEST(FlashPolicy, ComputesEverythingInItsFirstStepOnly) {
+  EXPECT_EQ(ask("flash", {.step = 0}).refresh, Refresh::kFull);
+  EXPECT_EQ(ask("flash", {.step = 1}).refresh, Refresh::kNone);
+  EXPECT_EQ(ask("flash", {.step = 100}).refresh, Refresh::kNone);
+}
+
+TEST(FlashPolicy, ComputesFollowedThenCommittedThenMasksBeyondTheWindow) {
+  const StepQuery query = ask("flash", {.masked = {6, 7, 8, 9, 12}});
+  EXPECT_THAT(query.rows, ElementsAre(0, 2, 5, 6, 7, 8, 9, 12));
+  EXPECT_EQ(query.num_tracked, 2);
+  EXPECT_THAT(query.eligible, ElementsAre(6, 7, 8));
+}
+
+TEST(FlashPolicy, BoundsTheMasksOfAStepAndTheFollowed) {
+  const std::vector<Position> masked = range(100, 400);
+  const PolicyParams params{.policy = find_policy("flash"), .window = 16};
+  SequenceView view;
+  view.canvas_length = 400;
+  view.step = 2;
+  view.masked = masked;
+  const StepQuery query = params.policy->query(params, view);
+  EXPECT_EQ(query.rows, range(100, 164));
+  EXPECT_EQ(query.eligible, range(100, 116));
+
+  std::vector<float> mass(400);
+  std::iota(mass.begin(), mass.end(), 0);
+  EXPECT_EQ(params.policy->follow(params, {mass, 400, masked}), range(36, 100));
+}
+
+TEST(FlashPolicy, AWindowOfMoreMasksThanTheBudgetIsComputedWhole) {
+  const std::vector<Position> masked = range(100, 400);
+  const PolicyParams params{.policy = find_policy("flash"), .window = 100};
+  SequenceView view;
+  view.canvas_length = 400;
+  view.step = 2;
+  view.masked = masked;
+  const StepQuery query = params.policy->query(params, view);
+  EXPECT_EQ(query.rows, range(100, 200));
+  EXPECT_EQ(query.eligible, range(100, 200));
+}
+
 TEST(Policies, OfEveryNameAreFoundAndNumberedByPlace) {
   std::uint8_t number = 0;
   for (const Policy* policy : policies()) {
@@ -144,8 +201,8 @@ TEST(Policies, OfEveryNameAreFoundAndNumberedByPlace) {
 TEST(Policies, KeepTheirNumbersOnTheWire) {
   std::vector<std::string_view> names;
   for (const Policy* policy : policies()) names.push_back(policy->name);
-  names.resize(5);  // further ones come behind
-  EXPECT_THAT(names, ElementsAre("none", "prefix", "dual", "elastic", "interval"));
+  names.resize(7);  // further ones come behind
+  EXPECT_THAT(names, ElementsAre("none", "prefix", "dual", "elastic", "interval", "dkv", "flash"));
 }
 
 TEST(Policies, KeepTheirPromisesOfAnySnapshot) {
@@ -176,7 +233,7 @@ TEST(Policies, KeepTheirPromisesOfAnySnapshot) {
       EXPECT_TRUE(policy->by_block || query.eligible.empty() == snapshot.masked.empty());
       EXPECT_TRUE(!runs_reuse_pass || std::ranges::includes(rows, query.eligible)) << policy->name;
       EXPECT_EQ(query.num_tracked,
-                runs_reuse_pass && policy->tracks ? std::ssize(snapshot.tracked) : 0);
+                runs_reuse_pass && policy->tracks() ? std::ssize(snapshot.tracked) : 0);
       EXPECT_TRUE(std::equal(
           query.rows.begin(), query.rows.begin() + query.num_tracked, snapshot.tracked.begin()));
     }

@@ -40,6 +40,25 @@ TEST(Facts, RefreshingEverythingEachStepEqualsPlainDecodingWithTheSameWindow) {
   }
 }
 
+TEST(Facts, FlashEqualsPlainDecodingWhereItsBudgetsCutOff) {
+  World world = std::move(worlds_under("flash", 1)[0]);
+  GenerationRequest& request = world.requests[0];
+  std::mt19937_64 random(5);
+  request.prompt.resize(90);
+  for (TokenId& id : request.prompt) id = static_cast<TokenId>(random() % 90);
+  request.max_tokens = 100;
+  request.policy.window = 16;
+  request.commit = {.rule = CommitRule::kSchedule, .steps = 25};
+  request.ignore_eos = true;
+  const Network network(world.model);
+  Loaded loaded(world.model, /*tp=*/2);
+  const Decoded plain = decode(network, request);
+  const Generated found = loaded.generate(request);
+  expect_same(plain, found, describe(world, 0));
+  for (const StepTrace& step : std::span(found.trace).subspan(1))
+    EXPECT_EQ(step.tracked.size(), 64u);
+}
+
 TEST(Facts, DriftInTheLastTwoLayersChangesNothingThatIsUsed) {
   int told_apart = 0;
   const auto often = [](GenerationRequest& request) { request.policy.gamma = 0.95; };

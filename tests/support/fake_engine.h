@@ -79,7 +79,7 @@ class FakeEngine {
     SequenceOutcome outcome;
     outcome.update.id = sequence.spec().id;
     outcome.update.commits = rule_(sequence, query.eligible);
-    if (policy.policy->tracks) outcome.update.tracked = {sequence.step() % 2};
+    if (policy.policy->tracks()) outcome.update.tracked = {sequence.step() % 2};
     if (query.refresh == Refresh::kFull) {
       outcome.boundary = 0;
       outcome.layers_refreshed = kLayers;

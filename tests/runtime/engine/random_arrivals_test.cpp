@@ -45,8 +45,9 @@ class RandomArrivals : public ::testing::Test {
   int below(int n) { return static_cast<int>(random_() % n); }
 
   void arrive() {
-    static constexpr const char* kPolicies[] = {"none", "prefix", "dual", "elastic", "interval"};
-    GenerationRequest request = request_of(below(30), 1 + below(40), kPolicies[below(5)]);
+    static constexpr const char* kPolicies[] = {
+        "none", "prefix", "dual", "elastic", "interval", "dkv", "flash"};
+    GenerationRequest request = request_of(below(30), 1 + below(40), kPolicies[below(7)]);
     request.policy.block_length = 1 + below(16);
     request.ignore_eos = below(2) == 0;
     auto generation = std::make_unique<Generation>();

@@ -18,7 +18,8 @@ Canvas::Canvas(const ModelConfig& config, const GenerationRequest& request)
       prompt_length_(static_cast<Position>(request.prompt.size())),
       tokens_(request.prompt) {
   const std::string_view policy = request.policy.policy->name;
-  const bool by_block = policy == "none" || policy == "prefix" || policy == "dual";
+  const bool by_block =
+      policy == "none" || policy == "prefix" || policy == "dual" || policy == "dkv";
   block_length_ = by_block ? request.policy.block_length : request.max_tokens;
   tokens_.resize(tokens_.size() + request.max_tokens, config.mask_token_id);
   masked_ = range(prompt_length_, length());

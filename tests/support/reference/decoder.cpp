@@ -48,6 +48,7 @@ class Decoder {
   at::Tensor run_layers(const Plan& plan, Step& step);
   double similarity(const at::Tensor& before, const at::Tensor& after) const;
   void track(const at::Tensor& attention, const Positions& rows, const Positions& window);
+  void track_overall();
   at::Tensor changed(at::Tensor logits, Position position) const;
   std::vector<Commit> choose_commits(const Positions& window, const at::Tensor& logits, Step& step);
   void tell(const Positions& window, const at::Tensor& logits, Step& step) const;
@@ -59,6 +60,7 @@ class Decoder {
   Canvas canvas_;
   Caches caches_;
   std::set<Position> tracked_, tracked_next_;
+  at::Tensor total_mass_;  // of a step's layers so far, by key
   Margin margin_;
 };
 
@@ -83,8 +85,10 @@ Step Decoder::step() {
   Step step;
   margin_ = {};
   tracked_next_.clear();
+  total_mass_ = at::zeros({canvas_.length()});
   const Plan plan = this->plan();
   const at::Tensor logits = run_layers(plan, step);
+  if (policy_ == "flash") track_overall();
   step.trace.committed = choose_commits(plan.window, logits, step);
   if (request_.top_logprobs >= 0) tell(plan.window, logits, step);
   canvas_.write(step.trace.committed);
@@ -105,6 +109,20 @@ Plan Decoder::plan() const {
   } else if (policy_ == "dual") {
     plan.full = canvas_.step_in_block() == 0;
     plan.rows = range(canvas_.block_begin(), canvas_.block_end());
+  } else if (policy_ == "dkv") {
+    plan.full = canvas_.step() % request_.policy.refresh_every == 0;
+    plan.rows = canvas_.committed_last();
+    plan.rows.insert(plan.rows.end(), canvas_.masked().begin(), canvas_.masked().end());
+  } else if (policy_ == "flash") {
+    plan.full = canvas_.step() == 0;
+    plan.rows.assign(tracked_.begin(), tracked_.end());
+    const Positions& masked = canvas_.masked();
+    const auto masks =
+        std::min(std::max<std::ptrdiff_t>(64, std::ssize(plan.window)), std::ssize(masked));
+    for (const Positions& more :
+         {canvas_.committed_last(), Positions(masked.begin(), masked.begin() + masks)})
+      plan.rows.insert(plan.rows.end(), more.begin(), more.end());
+    plan.tracks = true;
   } else {
     RUBATO_CHECK(policy_ == "elastic" || policy_ == "interval", policy_);
     const bool elastic = policy_ == "elastic";
@@ -122,7 +140,8 @@ Plan Decoder::plan() const {
 /// The masked positions that this step may commit.
 Positions Decoder::window() const {
   const Positions& masked = canvas_.masked();
-  if (policy_ == "elastic" || policy_ == "interval" || departures_.whole_window) {
+  if (policy_ == "elastic" || policy_ == "interval" || policy_ == "flash" ||
+      departures_.whole_window) {
     const auto count = std::min<std::ptrdiff_t>(request_.policy.window, std::ssize(masked));
     return {masked.begin(), masked.begin() + count};
   }
@@ -185,6 +204,10 @@ double Decoder::similarity(const at::Tensor& before, const at::Tensor& after) co
 void Decoder::track(const at::Tensor& attention, const Positions& rows, const Positions& window) {
   const at::Tensor mass =
       attention.index_select(1, places(window, rows)).sum(at::IntArrayRef({0, 1}));
+  if (policy_ == "flash") {
+    total_mass_ += mass;
+    return;
+  }
   mass.index_fill_(0, index_of(canvas_.masked()), 0);
   const float* mass_of = mass.data_ptr<float>();
   Positions order = range(0, canvas_.length());
@@ -193,6 +216,20 @@ void Decoder::track(const at::Tensor& attention, const Positions& rows, const Po
   if (count < std::ssize(order))
     margin_.compared_masses(mass_of[order[count - 1]], mass_of[order[count]]);
   tracked_next_.insert(order.begin(), order.begin() + count);
+}
+
+/// Flash-dLLM's followed positions: the 64 that all layers together attended to most.
+void Decoder::track_overall() {
+  Positions order;
+  for (const Position p : range(0, canvas_.length()))
+    if (!std::ranges::binary_search(canvas_.masked(), p)) order.push_back(p);
+  const float* mass_of = total_mass_.data_ptr<float>();
+  std::ranges::stable_sort(order, [&](Position a, Position b) { return mass_of[a] > mass_of[b]; });
+  if (std::ssize(order) > 64) {
+    margin_.compared_masses(mass_of[order[63]], mass_of[order[64]]);
+    order.resize(64);
+  }
+  tracked_next_.insert(order.begin(), order.end());
 }
 
 /// A position's logits as the request's rules leave them.
