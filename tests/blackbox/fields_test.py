@@ -199,7 +199,8 @@ def test_a_bias_forbids_and_forces(api):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_infill_sees_what_comes_after(api, policy):
-    fields = {"max_tokens": 16, "ignore_eos": True, "diffusion": {"policy": policy, "block_length": 8, "trace": True}}
+    diffusion = {"policy": policy, "block_length": 8, "trace": True}
+    fields = {"max_tokens": 16, "ignore_eos": True, "logprobs": 1, "diffusion": diffusion}
     plain = api.answer(*completion("12 + 5 = ", **fields))
     answers = [api.answer(*completion("12 + 5 = ", suffix=suffix, **fields)) for suffix in ("\n#### 17", "\n#### 99")]
     suffix_tokens = len(TOKENIZER.encode("\n#### 17", add_special_tokens=False).ids)
@@ -207,8 +208,9 @@ def test_infill_sees_what_comes_after(api, policy):
         assert answer["usage"]["prompt_tokens"] == plain["usage"]["prompt_tokens"] + suffix_tokens
         positions = [p for step in choice_of(answer)["diffusion"]["trace"] for p, _ in step["committed"]]
         assert sorted(positions) == list(range(plain["usage"]["prompt_tokens"], plain["usage"]["prompt_tokens"] + 16))
-    texts = {text_of(choice_of(answer)) for answer in (plain, *answers)}
-    assert len(texts) > 1
+    # The tokens may well be the same, but the model is not as sure of them.
+    seventeen, ninety_nine = (choice_of(answer)["logprobs"]["token_logprobs"] for answer in answers)
+    assert seventeen != ninety_nine
 
 
 def test_tokenize_and_detokenize_are_inverse(api):
