@@ -1,9 +1,9 @@
 """Train llada-tiny: masked diffusion on chat-formatted answers, saved like a published LLaDA checkpoint.
 
-Three sorts of batches are mixed. Drill: every line starts from a number of its own, and all results are asked at once.
+Four sorts of batches are mixed. Drill: every line starts from a number of its own, and all results are asked at once.
 Decoding: answers in the middle of being decoded by the model under training, masks as its own confidence leaves them.
-Uniform: LLaDA's SFT loss. Muon on the hidden matrices, AdamW on the rest, an average of the weights kept. Products of
-weights run in bfloat16, the rest in float32.
+Uniform: LLaDA's SFT loss. Elastic: whole decodes under that policy, with the gradient through the cache. Muon on the hidden
+matrices, AdamW on the rest, an average of the weights kept. Products of weights run in bfloat16, the rest in float32.
 """
 import argparse
 import random
@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from canvases import Decoding, Drill, Uniform
 from model import LLaDA, read_weights, save
 from muon import Muon
+from unrolled import Decodes, Unrolled, forward
 
 
 def arguments():
@@ -35,37 +36,49 @@ def arguments():
     args.add_argument("--muon", type=float, default=0.01, help="Muon's rate (hidden matrices)")
     args.add_argument("--drill", type=float, default=0.15, help="share of steps on drill canvases")
     args.add_argument("--uniform", type=float, default=0.04, help="share of steps on uniformly masked canvases")
-    args.add_argument("--mix", default="3,5,1.4", help="word problems, chains, code among decoding steps")
+    args.add_argument("--elastic", type=float, default=0.0, help="share of steps on decodes under `elastic`")
+    args.add_argument("--rows", type=int, default=7000, help="rows of an elastic step, about")
+    args.add_argument("--soften", type=float, default=0.65, help="what logits are scaled by while decoding under `elastic` (soften.py)")
+    args.add_argument("--mix", default="3,5,1.4", help="word problems, chains, code among decoding and elastic steps")
     args.add_argument("--long-chains", type=float, default=0.5)
     args.add_argument("--short-chains", type=float, default=0.3)
     args.add_argument("--focus", type=float, default=1.0, help="focal loss: exponent of one minus the right token's probability")
     args.add_argument("--ema", type=float, default=0.995)
+    args.add_argument("--eager", action="store_true", help="do not compile")
     args.add_argument("--threads", type=int, default=1)
     args.add_argument("--seed", type=int, default=0)
     return args.parse_args()
 
 
 class Batches:
-    """The three sorts of batches, mixed."""
+    """The four sorts of batches, mixed."""
 
     def __init__(self, tokenizer, a):
         self.drill, self.uniform = Drill(tokenizer, a.seed + 7, a.long_chains), Uniform(tokenizer, a.seed + 16007)
-        self.decoding = Decoding(tokenizer, a.seed + 8007, a.short_chains)
-        self.rng, self.mask_id = random.Random(a.seed), self.drill.mask
-        self.shares, self.mix = [a.drill, a.uniform, 1 - a.drill - a.uniform], [float(x) for x in a.mix.split(",")]
+        self.mix = [float(x) for x in a.mix.split(",")]
+        self.decoding, self.decodes = Decoding(tokenizer, a.seed + 8007, a.short_chains), Decodes(tokenizer, a.seed + 24007, self.mix, a.soften)
+        self.rng, self.rows, self.focus = random.Random(a.seed), a.rows, a.focus
+        self.shares = {"drill": a.drill, "uniform": a.uniform, "elastic": a.elastic, "decoding": 1 - a.drill - a.uniform - a.elastic}
 
-    def next(self):
-        """Its kind, ids, which of them are masked, and their weights in the loss."""
-        kind, = self.rng.choices(["drill", "uniform", "decoding"], self.shares)
-        if kind != "decoding":
-            return kind, *(self.drill if kind == "drill" else self.uniform).batch()
-        kind, = self.rng.choices(["word_problem", "chain", "code"], self.mix)
-        return kind, *self.decoding.batch(kind)
-
-    def learned(self, kind, logits, asked):
+    def loss(self, model):
+        """The kind of the next batch and the model's loss on it."""
+        kind, = self.rng.choices(list(self.shares), self.shares.values())
+        if kind == "elastic":
+            u = Unrolled(self.decodes.next(model, self.rows))
+            return kind, focal_loss(forward(model, u), u.target, u.weight, self.focus)
+        if kind == "decoding":
+            kind, = self.rng.choices(["word_problem", "chain", "code"], self.mix)
+            ids, masked, weight = self.decoding.batch(kind)
+        else:
+            ids, masked, weight = (self.drill if kind == "drill" else self.uniform).batch()
+        asked = weight > 0
+        logits = model(ids.masked_fill(masked, self.drill.mask), asked)
+        loss = focal_loss(logits, ids[asked], weight[asked], self.focus)
         if kind in self.decoding.pools:
-            logits[:, self.mask_id] = -torch.inf
+            logits = logits.detach().clone()
+            logits[:, self.drill.mask] = -torch.inf
             self.decoding.advance(logits, asked)
+        return kind, loss
 
 
 def focal_loss(logits, right, weight, focus):
@@ -119,26 +132,23 @@ def main():
     if a.init_raw:
         model.load_state_dict(load_file(Path(a.init_raw) / "raw.safetensors"))
     average = {k: v.clone() for k, v in model.state_dict().items()}
-    model.trunk = torch.compile(model.trunk, dynamic=False)
+    if not a.eager:
+        model.trunk = torch.compile(model.trunk, dynamic=False)
     batches, pairs, start, running = Batches(tokenizer, a), optimizers(model, a), time.time(), {}
     for step in range(1, a.steps + 1):
         done = max((step - 1) / a.steps, (time.time() - start) / 60 / a.minutes)
         if done >= 1:
             break
         rate = min(1, step / a.warmup) * (1 if done < a.hold else max(0.01, (1 - done) / (1 - a.hold)))
-        kind, ids, masked, weight = batches.next()
-        asked = weight > 0
-        logits = model(ids.masked_fill(masked, batches.mask_id), asked)
-        loss = focal_loss(logits, ids[asked], weight[asked], a.focus)
+        kind, loss = batches.loss(model)
         update(model, loss, pairs, rate)
-        batches.learned(kind, logits.detach(), asked)
         if step % 4 == 0:
             average_in(average, model, min(a.ema, step / (step + 20)) ** 4)
         running[kind] = 0.97 * running.get(kind, loss.item()) + 0.03 * loss.item()
-        if step % 50 == 0:
+        if step % 25 == 0:
             losses = ", ".join(f"{k} {v:.4f}" for k, v in sorted(running.items()))
             print(f"step {step}, {(time.time() - start) / 60:.1f} min, rate {rate:.3f}, {losses}", flush=True)
-        if step % 100 == 0:
+        if step % 50 == 0:
             checkpoint(model, average, tokenizer, a.out)
     checkpoint(model, average, tokenizer, a.out)
 
