@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/text/unsplittable_text.h"
+
 namespace rubato {
 namespace {
 
@@ -45,6 +47,16 @@ std::vector<ChatMessage> read_messages(const Fields& body) {
   return messages;
 }
 
+/// What `encode` gives; a text that the tokenizer cannot split is the client's mistake.
+template <class Encode>
+std::vector<TokenId> encoded(const char* param, const Encode& encode) {
+  try {
+    return encode();
+  } catch (const UnsplittableText& failure) {
+    reject(param, failure.what());
+  }
+}
+
 }  // namespace
 
 void require_served_model(const Fields& body, const ServedModel& model) {
@@ -81,8 +93,9 @@ std::vector<TokenId> read_token_ids(const json::array& list,
 std::vector<TokenId> encode_prompt(const Fields& body,
                                    std::string_view text,
                                    const Tokenizer& tokenizer) {
-  return body.boolean("add_special_tokens", true) ? tokenizer.encode_framed(text)
-                                                  : tokenizer.encode(text);
+  const bool framed = body.boolean("add_special_tokens", true);
+  return encoded("prompt",
+                 [&] { return framed ? tokenizer.encode_framed(text) : tokenizer.encode(text); });
 }
 
 std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
@@ -108,7 +121,8 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiCont
 }
 
 std::vector<TokenId> read_suffix(const Fields& body, const Tokenizer& tokenizer) {
-  return tokenizer.encode(body.string("suffix").value_or(""));
+  const std::string text = body.string("suffix").value_or("");
+  return encoded("suffix", [&] { return tokenizer.encode(text); });
 }
 
 std::vector<std::string> prompt_texts(const Fields& body,
@@ -132,7 +146,9 @@ std::vector<TokenId> encode_chat(const Fields& body, const ApiContext& context) 
            "this checkpoint's chat template is not recognised; name one in the server's "
            "configuration (model.chat_template)");
   }
-  return context.chat_template->encode(context.tokenizer, read_messages(body));
+  const std::vector<ChatMessage> messages = read_messages(body);
+  return encoded("messages",
+                 [&] { return context.chat_template->encode(context.tokenizer, messages); });
 }
 
 }  // namespace rubato

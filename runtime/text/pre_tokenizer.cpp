@@ -3,10 +3,56 @@
 
 #include <pcre2.h>
 
-#include "runtime/base/check.h"
+#include <algorithm>
+
+#include "runtime/base/concat.h"
+#include "runtime/text/unsplittable_text.h"
 
 namespace rubato {
 namespace {
+
+/// Finds matches within a bounded number of steps: an expression that a tokenizer should have needs
+/// a few for each byte, and one like (a+)+b would take a client's text to stop the server.
+class Matcher {
+ public:
+  Matcher(const pcre2_code* code, std::string_view text)
+      : code_(code),
+        text_(text),
+        limits_(pcre2_match_context_create(nullptr), pcre2_match_context_free),
+        match_(pcre2_match_data_create_from_pattern(code, nullptr), pcre2_match_data_free) {
+    constexpr std::size_t kStepsAByte = 16, kLeastSteps = 10'000, kMostSteps = 1 << 30;
+    const std::size_t steps = std::min(kLeastSteps + kStepsAByte * text.size(), kMostSteps);
+    pcre2_set_match_limit(limits_.get(), static_cast<std::uint32_t>(steps));
+  }
+
+  /// The begin and end of the first match from `from` on; null when there is none.
+  const PCRE2_SIZE* find(std::size_t from) const {
+    int found = run(from, 0);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = run(from, PCRE2_NO_JIT);
+    if (found == PCRE2_ERROR_NOMATCH) return nullptr;
+    if (found < 0) {
+      throw UnsplittableText(concat(
+          "the tokenizer's regular expression gives up on this text (PCRE2 error ", found, ")"));
+    }
+    return pcre2_get_ovector_pointer(match_.get());
+  }
+
+ private:
+  int run(std::size_t from, std::uint32_t options) const {
+    return pcre2_match(code_,
+                       reinterpret_cast<PCRE2_SPTR>(text_.data()),
+                       text_.size(),
+                       from,
+                       PCRE2_NO_UTF_CHECK | options,
+                       match_.get(),
+                       limits_.get());
+  }
+
+  const pcre2_code* code_;
+  std::string_view text_;
+  std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> limits_;
+  std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match_;
+};
 
 /// The pattern in PCRE2's words. PCRE2 counts U+180E among white space (Perl's older tables);
 /// Unicode and the expression library that tokenizers are trained with do not.
@@ -45,7 +91,7 @@ Result<std::unique_ptr<const PreTokenizer>> PreTokenizer::compile(const std::str
     PCRE2_SIZE offset = 0;
     made->code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
                                 translated.size(),
-                                PCRE2_UTF | PCRE2_UCP,
+                                PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
                                 &code,
                                 &offset,
                                 nullptr);
@@ -70,22 +116,12 @@ PreTokenizer::~PreTokenizer() {
 
 std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
   if (code_ == nullptr) return {text};
-  const auto* code = static_cast<const pcre2_code*>(code_);
-  const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(
-      pcre2_match_data_create_from_pattern(code, nullptr), pcre2_match_data_free);
+  const Matcher matcher(static_cast<const pcre2_code*>(code_), text);
   std::vector<std::string_view> pieces;
   std::size_t done = 0, from = 0;
   while (from < text.size()) {
-    const int found = pcre2_match(code,
-                                  reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                  text.size(),
-                                  from,
-                                  PCRE2_NO_UTF_CHECK,
-                                  match.get(),
-                                  nullptr);
-    if (found == PCRE2_ERROR_NOMATCH) break;
-    RUBATO_CHECK(found > 0, "PCRE2 error ", found);
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
+    const PCRE2_SIZE* range = matcher.find(from);
+    if (range == nullptr) break;
     if (range[1] == range[0]) {  // an empty match cuts nothing: look one character on
       do ++from;
       while (from < text.size() && (text[from] & 0xc0) == 0x80);

@@ -19,7 +19,8 @@ class PreTokenizer {
                                                              bool add_prefix_space);
   ~PreTokenizer();
 
-  /// The pieces of valid UTF-8, in order; they borrow `text`. Joined they are `text`.
+  /// The pieces of valid UTF-8, in order; they borrow `text`. Joined they are `text`. Throws
+  /// UnsplittableText where the expression would take too many steps.
   std::vector<std::string_view> split(std::string_view text) const;
 
   bool adds_prefix_space() const { return add_prefix_space_; }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/text/unsplittable_text.h"
+
 namespace rubato {
 namespace {
 
@@ -39,6 +41,33 @@ TEST(PreTokenizer, CountsUnicodesWhiteSpaceAndNothingElseAsSpace) {
 
 TEST(PreTokenizer, LeavesEscapedBackslashesAlone) {
   EXPECT_EQ(split(R"(\\s)", "a\\s b"), (Pieces{"a", "\\s", " b"}));
+}
+
+TEST(PreTokenizer, GivesUpOnATextThatTakesTooManySteps) {
+  EXPECT_EQ(split("(a+)+[bc]", "aaab").size(), 1u);
+  EXPECT_THROW(split("(a+)+[bc]", std::string(40, 'a')), UnsplittableText);
+}
+
+TEST(PreTokenizer, TakesAFewStepsAByteForTheWorstTextsOfCommonPatterns) {
+  const std::string pattern =
+      R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
+      R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const std::size_t length = 1 << 20;
+  for (const char* unit : {" ", "\n ", "a", "a ", "7", "!", "' ", "\u00e9", "\u3000"}) {
+    std::string text;
+    while (text.size() < length) text += unit;
+    EXPECT_NO_THROW(split(pattern, text + "x")) << unit;
+  }
+}
+
+TEST(PreTokenizer, ManyGroupsDeepIsInterpretedWhereTheCompiledFormHasNoRoom) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += i % 2 == 0 ? 'a' : 'b';
+  EXPECT_EQ(split("(a|b)*c", text + "c").size(), 1u);
+}
+
+TEST(PreTokenizer, AnExpressionThatCouldCutACharacterIsRefused) {
+  EXPECT_FALSE(PreTokenizer::compile(R"(\C)", false).ok());
 }
 
 }  // namespace
