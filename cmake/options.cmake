@@ -1,7 +1,7 @@
 # Language level, warnings and sanitizers, the same for every target of the project.
 option(RUBATO_BUILD_TESTS "Build the C++ tests" ON)
 option(RUBATO_BUILD_BENCHMARKS "Build the micro-benchmarks" ON)
-set(RUBATO_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'address,undefined' or 'thread'")
+set(RUBATO_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'address,undefined', 'thread', or with clang 'fuzzer-no-link,...'")
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -26,6 +26,9 @@ target_compile_options(rubato_options INTERFACE
   -Woverloaded-virtual)
 # Boost 1.81, Debian's libstdc++ and g++ 12 at -O2 and above report false positives of these two.
 target_compile_options(rubato_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # of the fuzzers' build; the warnings that count are g++'s
+  target_compile_options(rubato_options INTERFACE -Wno-unknown-warning-option)
+endif()
 
 # Nobody reads errno after a square root, and without it the compiler takes several at once.
 target_compile_options(rubato_options INTERFACE -fno-math-errno)
@@ -36,6 +39,9 @@ if(RUBATO_SANITIZE)
   set(flags -fsanitize=${RUBATO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   if(NOT RUBATO_SANITIZE STREQUAL "thread")
     list(APPEND flags -fno-sanitize=vptr)  # libtorch is built without RTTI for some types
+  endif()
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    list(APPEND flags -fno-sanitize=function)  # clang 14 fails at it where there are coroutines
   endif()
   target_compile_options(rubato_options INTERFACE ${flags})
   target_link_options(rubato_options INTERFACE ${flags})
