@@ -5,12 +5,14 @@
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http.hpp>
 #include <cctype>
+#include <charconv>
 #include <iterator>
 
 #include "http/admission.h"
 #include "http/openai/error.h"
 #include "http/request_checks.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/log.h"
 
 namespace rubato {
 
@@ -35,13 +37,22 @@ Refusal too_large(int status, const char* what, const std::string& limit) {
   return {status, {Code::kInvalidArgument, concat("the ", what, " has more than ", limit)}};
 }
 
+std::string hexadecimal(std::size_t number) {
+  char digits[2 * sizeof number];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), number, 16).ptr;
+  return std::string(std::begin(digits), end);
+}
+
 }  // namespace
 
 Connection::Connection(asio::ip::tcp::socket socket, const ServerConfig& config)
     : socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
       config_(config),
-      buffer_(config.max_header_bytes) {}
+      buffer_(config.max_header_bytes),
+      written_(socket_.get_executor()) {
+  written_.expires_at(asio::steady_timer::time_point::max());
+}
 
 awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
   stays_open_ = false;
@@ -138,6 +149,8 @@ awaitable<bool> Connection::send(HttpResponse response) {
 }
 
 awaitable<bool> Connection::begin_stream(StreamHeader header) {
+  unsent_.clear();
+  broken_ = false;
   stays_open_ = stays_open_ && chunked_;
   header.keep_alive(stays_open_);
   if (chunked_) header.chunked(true);
@@ -148,27 +161,42 @@ awaitable<bool> Connection::begin_stream(StreamHeader header) {
   co_return !error;
 }
 
-awaitable<bool> Connection::send_part(std::string part) {
-  set_deadline(config_.request_timeout, Passing::kCloses);
-  const asio::const_buffer bytes(part.data(), part.size());
-  beast::error_code failure;
-  if (chunked_) {
-    auto [error, count] = co_await asio::async_write(socket_, http::make_chunk(bytes), kAwait);
-    failure = error;
-  } else {
-    auto [error, count] = co_await asio::async_write(socket_, bytes, kAwait);
-    failure = error;
+bool Connection::send_part(std::string_view part) {
+  if (std::ssize(unsent_) > config_.max_unsent_bytes && !broken_) {
+    log_info("a client that reads its stream too slowly is disconnected");
+    broken_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
   }
-  clear_deadline();
-  co_return !failure;
+  if (broken_) return false;
+  if (chunked_) {
+    unsent_ += concat(hexadecimal(part.size()), "\r\n", part, "\r\n");
+  } else {
+    unsent_ += part;
+  }
+  if (writing_.empty()) write_parts();
+  return true;
+}
+
+void Connection::write_parts() {
+  writing_.swap(unsent_);
+  set_deadline(config_.request_timeout, Passing::kCloses);
+  const auto on_written = [self = shared_from_this()](beast::error_code error, std::size_t) {
+    self->clear_deadline();
+    self->writing_.clear();
+    self->broken_ = self->broken_ || error;
+    if (!self->broken_ && !self->unsent_.empty()) return self->write_parts();
+    self->written_.cancel();
+  };
+  asio::async_write(socket_, asio::buffer(writing_), on_written);
 }
 
 awaitable<bool> Connection::end_stream() {
-  if (!chunked_) co_return true;  // the end of the connection is the end of the stream
-  set_deadline(config_.request_timeout, Passing::kCloses);
-  auto [error, count] = co_await asio::async_write(socket_, http::make_chunk_last(), kAwait);
-  clear_deadline();
-  co_return !error;
+  constexpr std::string_view kLastChunk = "0\r\n\r\n";
+  if (chunked_) unsent_ += kLastChunk;  // else the end of the connection is the end of the stream
+  if (writing_.empty() && !unsent_.empty() && !broken_) write_parts();
+  while (!writing_.empty()) co_await written_.async_wait(kAwait);
+  co_return !broken_;
 }
 
 void Connection::watch(std::function<void()> on_leave) {

@@ -50,7 +50,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// These return whether it was written. To a HEAD request only the header is sent.
   boost::asio::awaitable<bool> send(HttpResponse response);
   boost::asio::awaitable<bool> begin_stream(StreamHeader header);
-  boost::asio::awaitable<bool> send_part(std::string part);
+
+  /// Sends a part of the stream, at once or as soon as the client has taken what went before, and
+  /// does not wait for that. False: the connection is broken, or was closed now because more than
+  /// `max_unsent_bytes` wait for a client that reads too slowly.
+  bool send_part(std::string_view part);
+
+  /// Waits until all parts are written.
   boost::asio::awaitable<bool> end_stream();
 
   /// Calls `on_leave` once if the client closes its side before `stop_watching`. What the client
@@ -70,6 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string_view bytes_read() const;
   Refusal refusal_of(boost::system::error_code error) const;
   void wait_for_leave(int watch);
+  void write_parts();
   void set_deadline(std::chrono::milliseconds limit, Passing passing);
   void clear_deadline();
 
@@ -82,9 +89,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t deadline_number_ = 0;  // tells one that passed just before it was cleared
   bool timed_out_ = false;
   bool stays_open_ = false;
-  bool read_whole_ = true;    // the request under way was read to its end
-  bool header_only_ = false;  // of the answer: the request is a HEAD
-  bool chunked_ = true;       // what a stream is sent in; HTTP/1.0 has no chunks
+  bool read_whole_ = true;             // the request under way was read to its end
+  bool header_only_ = false;           // of the answer: the request is a HEAD
+  bool chunked_ = true;                // what a stream is sent in; HTTP/1.0 has no chunks
+  std::string writing_;                // of a stream, with the framing: the write under way
+  std::string unsent_;                 // what is to be written after that
+  bool broken_ = false;                // no more of the stream can be written
+  boost::asio::steady_timer written_;  // cancelled when nothing is left to write, or it is broken
 };
 
 }  // namespace rubato

@@ -21,6 +21,7 @@ struct ServerConfig {
   int max_header_fields = 100;
   int max_json_depth = 64;
   int max_connections = 1024;
+  std::int64_t max_unsent_bytes = 256 << 10;  ///< of a stream, that wait for a client to read
   std::chrono::milliseconds request_timeout{30'000};  ///< for a request to arrive in full
   std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests of a connection
   std::string version;

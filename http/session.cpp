@@ -201,16 +201,14 @@ class Session {
       if (answer.complete()) continue;
       failure = news->update.error;
       if (failure) continue;
-      std::string events = stream.add(news->choice, news->update);
+      const std::string events = stream.add(news->choice, news->update);
       times.note(news->choice, answer);
       if (answer.complete()) handles[news->choice].cancel();
       if (events.empty()) continue;
-      const bool written = co_await connection_->send_part(std::move(events));
-      if (!written) co_return false;
+      if (!connection_->send_part(events)) co_return false;
     }
     if (failure) times.fail();
-    const bool written = co_await connection_->send_part(stream.end(failure));
-    if (!written) co_return false;
+    if (!connection_->send_part(stream.end(failure))) co_return false;
     co_return co_await connection_->end_stream();
   }
 

@@ -23,6 +23,8 @@ struct ServerSection {
   int max_header_fields = 100;
   int max_json_depth = 64;
   int max_connections = 1024;
+  /// Of a stream, that wait for a client to read.
+  std::int64_t max_unsent_bytes = 256 << 10;
   int max_request_tokens = 16384;  ///< n x max_tokens of one request
   int request_timeout_s = 30;      ///< for a request to arrive in full
   int idle_timeout_s = 75;         ///< between two requests of a connection

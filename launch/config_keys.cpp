@@ -38,6 +38,7 @@ void add_server_keys(ServerSection& server, std::vector<ConfigKey>& keys) {
   add("max_header_fields", server.max_header_fields, 1, 10000);
   add("max_json_depth", server.max_json_depth, 4, 1000);
   add("max_connections", server.max_connections, 1, 1e6);
+  add("max_unsent_bytes", server.max_unsent_bytes, 1024, kMany);
   add("max_request_tokens", server.max_request_tokens, 1, kMany);
   add("request_timeout_s", server.request_timeout_s, 1, 3600);
   add("idle_timeout_s", server.idle_timeout_s, 1, 3600);

@@ -38,6 +38,7 @@ Result<ServerConfig> server_config(const ServerSection& section) {
                       .max_header_fields = section.max_header_fields,
                       .max_json_depth = section.max_json_depth,
                       .max_connections = section.max_connections,
+                      .max_unsent_bytes = section.max_unsent_bytes,
                       .request_timeout = std::chrono::seconds(section.request_timeout_s),
                       .idle_timeout = std::chrono::seconds(section.idle_timeout_s),
                       .version = program_version(),

@@ -46,6 +46,9 @@ class FakeClient final : public GenerationClient {
     generation.sink(update);
   }
 
+  /// Any update of generation i.
+  void tell(std::size_t i, const GenerationUpdate& update) { wait_for(i).sink(update); }
+
   void fail(std::size_t i, Error error) {
     GenerationUpdate update;
     update.error = std::move(error);

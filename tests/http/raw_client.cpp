@@ -49,6 +49,19 @@ bool RawClient::receive() {
   return true;
 }
 
+std::string RawClient::read_until(std::string_view end) {
+  for (;;) {
+    const std::string_view there(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    const std::size_t found = there.find(end);
+    if (found != std::string_view::npos) {
+      std::string bytes(there.substr(0, found + end.size()));
+      buffer_.consume(bytes.size());
+      return bytes;
+    }
+    RUBATO_CHECK(receive(), "the server closed before it sent ", end);
+  }
+}
+
 Reply RawClient::read(bool to_head) {
   http::response_parser<http::string_body> parser;
   parser.eager(true);

@@ -24,6 +24,9 @@ class RawClient {
   /// False when the server has closed meanwhile.
   bool send(std::string_view bytes);
 
+  /// The bytes up to and including the next `end`.
+  std::string read_until(std::string_view end);
+
   /// The next answer, whole; chunks joined. `to_head`: it has no body.
   Reply read(bool to_head = false);
 
