@@ -10,13 +10,18 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-ClientMetric labelled(std::size_t replica) {
+using Labels = std::vector<ClientMetric::Label>;
+
+constexpr double kNanosecondsPerSecond = 1e9;
+
+ClientMetric labelled(std::size_t replica, const Labels& more = {}) {
   ClientMetric metric;
   metric.label.push_back({"replica", std::to_string(replica)});
+  metric.label.insert(metric.label.end(), more.begin(), more.end());
   return metric;
 }
 
-/// Families of one value a replica.
+/// Families of one value a replica, or of several that further labels tell apart.
 class Families {
  public:
   explicit Families(std::span<const EngineStatus> replicas) : replicas_(replicas) {}
@@ -32,6 +37,31 @@ class Families {
     MetricFamily& family = add(name, help, MetricType::Counter);
     for (std::size_t i = 0; i < replicas_.size(); ++i)
       family.metric[i].counter.value = static_cast<double>(replicas_[i].counters.*place);
+  }
+
+  /// Where the time of steps went.
+  void step_times() {
+    MetricFamily steps{
+        "rubato_steps_total", "Steps, by what they computed", MetricType::Counter, {}};
+    MetricFamily time{"rubato_step_time_seconds_total",
+                      "Time of steps, by what they computed and by phase",
+                      MetricType::Counter,
+                      {}};
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+      for (std::size_t k = 0; k < kNumStepKinds; ++k) {
+        const PhaseTimes& times = replicas_[i].times.kinds[k];
+        const ClientMetric::Label kind{"kind", to_string(StepKind(k))};
+        steps.metric.push_back(labelled(i, {kind}));
+        steps.metric.back().counter.value = static_cast<double>(times.steps);
+        for (std::size_t p = 0; p < kNumPhases; ++p) {
+          time.metric.push_back(labelled(i, {kind, {"phase", to_string(Phase(p))}}));
+          time.metric.back().counter.value =
+              static_cast<double>(times.nanoseconds[p]) / kNanosecondsPerSecond;
+        }
+      }
+    }
+    families_.push_back(std::move(steps));
+    families_.push_back(std::move(time));
   }
 
   template <const auto& kBounds>
@@ -87,6 +117,7 @@ std::vector<MetricFamily> engine_metrics(std::span<const EngineStatus> replicas)
   families.gauge("rubato_cache_tokens_free", "Cache rows that are free", [](const auto& status) {
     return status.cache_tokens_total - status.cache_tokens_used;
   });
+  families.step_times();
   families.counter("rubato_prompt_tokens_total",
                    "Prompt tokens of admitted generations, suffixes included",
                    &EngineCounters::prompt_tokens);

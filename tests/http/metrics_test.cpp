@@ -23,6 +23,7 @@ EngineStatus busy() {
   status.counters.boundaries.observe(3);
   status.counters.boundaries.observe(1000);
   status.counters.similarities.observe(0.875);
+  status.times.kinds[1] = {.steps = 4, .nanoseconds = {0, 0, 1'500'000'000}};
   return status;
 }
 
@@ -38,6 +39,18 @@ TEST(EngineMetrics, TellOfEachReplica) {
   EXPECT_THAT(text, HasSubstr("rubato_ready{replica=\"1\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE rubato_prompt_tokens_total counter\n"));
   EXPECT_THAT(text, HasSubstr("rubato_prompt_tokens_total{replica=\"0\"} 12\n"));
+}
+
+TEST(EngineMetrics, TellWhereTheTimeOfStepsWent) {
+  ServerMetrics metrics("1.0", "tiny");
+  const std::string text = metrics.expose(std::vector{EngineStatus(), busy()});
+  for (const char* line :
+       {"rubato_steps_total{replica=\"1\",kind=\"partial\"} 4\n",
+        "rubato_steps_total{replica=\"0\",kind=\"full\"} 0\n",
+        "rubato_step_time_seconds_total{replica=\"1\",kind=\"partial\",phase=\"reduce\"} 1.5\n",
+        "rubato_step_time_seconds_total{replica=\"0\",kind=\"reuse\",phase=\"plan\"} 0\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
 }
 
 TEST(EngineMetrics, HistogramsAreCumulative) {
