@@ -8,6 +8,7 @@ const SAYS = {
   full: "computed (full forward)",
   refreshed: "refreshed",
   drifted: "drifted: what lies above it is refreshed",
+  last: "drifted, but of the last layer nothing needs recomputing",
   reused: "reused",
 };
 
@@ -130,7 +131,8 @@ export class MapView {
     if (layer === undefined) return `step ${index} · ${step.committed.length} committed · ${followed}`;
     const similarity = step.similarity[layer];
     const drift = similarity === undefined ? "" : ` · similarity ${similarity.toFixed(3)}, drift ${(1 - similarity).toFixed(3)}`;
-    const state = layerState(step, Number(layer), this.#run.layers);
+    const { layers } = this.#run;
+    const state = step.boundary === layers - 1 && Number(layer) === layers - 2 ? "last" : layerState(step, Number(layer), layers);
     return `step ${index} · layer ${layer} · ${SAYS[state]}${drift}`;
   }
 }

@@ -93,8 +93,13 @@ def test_the_refresh_map_shows_refreshes_from_any_layer(visit, server):
     visit.set(length=256)
     visit.ask_and_wait(CHAIN)
     cost = traced(server, CHAIN, 256, gamma=0.98)["diffusion"]
-    assert len({step["boundary"] for step in cost["trace"]}) > 3
+    boundaries = [step["boundary"] for step in cost["trace"]]
+    assert len(set(boundaries)) > 3
     check_map(visit, cost)
+    for boundary, says in [(1, "what lies above it is refreshed"), (LAYERS - 1, "nothing needs recomputing")]:
+        column = visit.a.columns.nth(boundaries.index(boundary))
+        column.locator(f"[data-layer='{boundary - 1}']").hover()
+        expect(visit.a.readout).to_contain_text(says)
 
 
 def test_pointing_at_a_cell_tells_of_it(visit, server):
