@@ -6,7 +6,7 @@
 namespace rubato::testing {
 namespace {
 
-constexpr int kRequestsPerWorld = 48;
+constexpr int kRequestsPerWorld = 54;
 
 /// Makes the head's rows of the ids [begin, end) longer, so that these ids win and lose by more.
 void stretch(TestModel& model, TokenId begin, TokenId end, float factor) {
