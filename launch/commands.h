@@ -20,6 +20,9 @@ void add_inspect_command(CLI::App& app, Action& action);
 void add_serve_command(CLI::App& app, ProgramArguments program, Action& action);
 void add_run_batch_command(CLI::App& app, ProgramArguments program, Action& action);
 void add_bench_command(CLI::App& app, ProgramArguments program, Action& action);
-void add_bench_serving_command(CLI::App& bench, Action& action);  ///< of `bench`
+
+/// The same for the subcommands of `bench`.
+void add_bench_policies_command(CLI::App& bench, ProgramArguments program, Action& action);
+void add_bench_serving_command(CLI::App& bench, Action& action);
 
 }  // namespace rubato

@@ -29,6 +29,17 @@ std::string_view cut(std::string_view& text, char separator) {
   return head;
 }
 
+/// The parts between separators: one more than there are separators.
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t end; (end = text.find(separator)) != std::string_view::npos;) {
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  parts.push_back(text);
+  return parts;
+}
+
 /// A JSON number, null, true or false as such; any other word is a string.
 json::value value_of(std::string_view word) {
   boost::system::error_code code;
@@ -37,6 +48,12 @@ json::value value_of(std::string_view word) {
 }
 
 }  // namespace
+
+std::vector<std::string> default_contenders() {
+  std::vector<std::string> names = {"none:threshold=null"};
+  for (const Policy* policy : policies()) names.emplace_back(policy->name);
+  return names;
+}
 
 Result<Contender> parse_contender(std::string_view text) {
   Contender contender{std::string(text), {}};
@@ -57,6 +74,29 @@ Result<Contender> parse_contender(std::string_view text) {
     contender.diffusion[key] = value_of(value);
   }
   return contender;
+}
+
+Result<std::vector<Contender>> parse_sweep(std::string_view text) {
+  std::vector<std::string> names = {""};
+  for (const std::string_view part : split(text, ':')) {
+    const std::size_t equals = part.find('=');
+    const std::size_t begin = equals == std::string_view::npos ? 0 : equals + 1;
+    std::vector<std::string> longer;
+    for (const std::string& name : names) {
+      for (const std::string_view value : split(part.substr(begin), '/')) {
+        if (value.empty()) return invalid(concat("\"", part, "\" in \"", text, "\" lacks a value"));
+        longer.push_back(concat(name, name.empty() ? "" : ":", part.substr(0, begin), value));
+      }
+    }
+    names = std::move(longer);
+  }
+  std::vector<Contender> contenders;
+  for (const std::string& name : names) {
+    Result<Contender> contender = parse_contender(name);
+    if (!contender) return contender.error();
+    contenders.push_back(*std::move(contender));
+  }
+  return contenders;
 }
 
 std::string describe_commit_rule(const GenerationRequest& request) {

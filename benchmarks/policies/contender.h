@@ -18,15 +18,18 @@ struct Contender {
   bool operator==(const Contender&) const = default;
 };
 
-/// The comparison that is run when none is named; the first is LLaDA's own sampler, against which
-/// the others' speed is given.
-inline constexpr std::string_view kDefaultContenders[] = {
-    "none:threshold=null", "none", "prefix", "dual", "dkv", "elastic", "interval", "flash"};
+/// The comparison that is run when none is named: LLaDA's own sampler first, against which the
+/// others' speed is given, then every policy of this build.
+std::vector<std::string> default_contenders();
 
 /// Reads "POLICY[:PARAMETER=VALUE]...", parameters being those of a request's `diffusion` object:
 /// "elastic:gamma=0.7:window=32". Whether they exist and what they may be is checked when a request
 /// is made of it. Errors: kInvalidArgument, saying which part is not understood.
 Result<Contender> parse_contender(std::string_view text);
+
+/// The same with alternatives: "elastic:gamma=0.9/0.99:window=8/16" is the four contenders that
+/// these values make, in order, the last parameter changing fastest.
+Result<std::vector<Contender>> parse_sweep(std::string_view text);
 
 /// How many tokens a step commits, in words: "confidence >= 0.9", "1 a step".
 std::string describe_commit_rule(const GenerationRequest& request);

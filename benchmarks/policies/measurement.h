@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -8,43 +9,60 @@
 
 namespace rubato {
 
-/// What one contender did on one task.
+/// What one contender did on one task at one length.
 struct Measurement {
   std::string task;
   std::string contender;
   GenerationRequest request;  ///< of the first question: the effective parameters
   int questions = 0;
   int right = 0;
-  std::int64_t tokens = 0;     ///< returned: up to and including the stop
-  std::int64_t committed = 0;  ///< written to the canvas, behind the stop too
-  GenerationStats cost;        ///< of all questions together
-  double seconds = 0;          ///< of generation
-  StepTimes times;             ///< where the engine's part of them went
+  std::int64_t tokens = 0;                 ///< returned: up to and including the stop
+  std::int64_t committed = 0;              ///< written to the canvas, behind the stop too
+  std::int64_t canvas_positions = 0;       ///< prompts and lengths: what caches are held for
+  GenerationStats cost;                    ///< of all questions together
+  std::map<int, std::int64_t> boundaries;  ///< steps that refreshed, by the first layer that was
+  std::vector<StepTrace> trace;            ///< of the first question
+  std::vector<double> seconds;             ///< of generation, one for each repetition
+  StepTimes times;            ///< where the engine's part of them went, all repetitions together
+  bool repeats_alike = true;  ///< every repetition took the same steps
 
+  int length() const { return request.max_tokens; }
   double accuracy() const { return questions > 0 ? static_cast<double>(right) / questions : 0; }
-  double tokens_per_second() const { return seconds > 0 ? double(tokens) / seconds : 0; }
+
+  /// Of the median repetition.
+  double typical_seconds() const;
+  double tokens_per_second() const;
+
+  /// How far the slowest and the fastest repetition lie apart, as a share of the median.
+  double spread() const;
+
   double tokens_per_pass() const {
     return cost.forward_passes > 0 ? double(tokens) / cost.forward_passes : 0;
   }
+  double refresh_share() const {
+    return cost.forward_passes > 0 ? double(cost.refreshes) / cost.forward_passes : 0;
+  }
 
-  /// Adds another measurement's counts.
+  /// Adds another measurement's counts and times; the trace stays.
   void add(const Measurement& other);
 };
 
-/// A task that could not be measured, and why.
-struct SkippedTask {
+/// What could not be measured, and why.
+struct Skipped {
   std::string task;
+  int length = 0;
   std::string reason;
 };
 
 struct PolicyComparison {
-  int length = 0;
+  std::vector<int> lengths;
   int concurrency = 1;
-  std::vector<Measurement> measurements;  ///< by task, then in the contenders' order
-  std::vector<SkippedTask> skipped;
+  int repeat = 1;
+  std::vector<Measurement> measurements;  ///< by length, then task, then in the contenders' order
+  std::vector<Skipped> skipped;
 };
 
-/// Each contender over all tasks.
+/// Each contender over all tasks, by length.
 std::vector<Measurement> totals(const PolicyComparison& comparison);
 
 }  // namespace rubato

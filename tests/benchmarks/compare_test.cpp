@@ -29,6 +29,12 @@ class ParrotEngine final : public GenerationClient {
       update.commits = {{static_cast<Position>(request.prompt.size() + i), ids_[i]}};
       ++update.stats.forward_passes;
       update.stats.rows_computed += 10;
+      update.stats.refreshes = 1;
+      update.stats.forward_passes += hesitate && i == 0 ? ++hesitations : 0;
+      update.trace = StepTrace{.boundary = i == 0 ? std::optional(0) : std::optional(5),
+                               .similarity = {},
+                               .tracked = {},
+                               .committed = update.commits};
       update.finished = i + 1 == ids_.size();
       sink(update);
     }
@@ -39,9 +45,11 @@ class ParrotEngine final : public GenerationClient {
 
   std::vector<GenerationRequest> requests;
   bool refuse = false;
+  bool hesitate = false;  ///< takes longer each time
 
  private:
   std::vector<TokenId> ids_;
+  int hesitations = 0;
 };
 
 class CompareTest : public ::testing::Test {
@@ -78,7 +86,7 @@ class CompareTest : public ::testing::Test {
                                {{"3 + 4?", Scoring::kNumber, "7", "", ""},
                                 {"4 + 4?", Scoring::kNumber, "8", "", ""},
                                 {"5 + 2?", Scoring::kNumber, "7", "", ""}}}};
-  ComparisonOptions options_{.count = 100, .length = 64, .concurrency = 2};
+  ComparisonOptions options_{.count = 100, .lengths = {64}, .concurrency = 2};
   std::vector<ComparisonProgress> progress_;
 };
 
@@ -95,7 +103,7 @@ TEST_F(CompareTest, CountsTheSameForEveryContender) {
     EXPECT_EQ(m.committed, 3 * (tokens + 2));
     EXPECT_EQ(m.cost.forward_passes, 3 * (tokens + 2));
     EXPECT_EQ(m.cost.rows_computed, 30 * (tokens + 2));
-    EXPECT_GT(m.seconds, 0);
+    EXPECT_GT(m.typical_seconds(), 0);
   }
   EXPECT_EQ(progress_.back().done, 6);
   EXPECT_EQ(progress_.back().total, 6);
@@ -118,6 +126,52 @@ TEST_F(CompareTest, AsksNoMoreThanCount) {
   options_.count = 2;
   ParrotEngine engine = engine_saying("#### 7");
   EXPECT_EQ(compare(engine, {"elastic"})->measurements[0].questions, 2);
+}
+
+TEST_F(CompareTest, KeepsTheStepsOfTheFirstQuestionAndCountsBoundariesWhereSomethingWasRefreshed) {
+  ParrotEngine engine = engine_saying("#### 7");
+  const auto compared = compare(engine, {"elastic"});
+  ASSERT_TRUE(compared.ok());
+  const Measurement& m = compared->measurements[0];
+  EXPECT_EQ(static_cast<int>(m.trace.size()), m.cost.forward_passes / 3);
+  EXPECT_EQ(m.boundaries, (std::map<int, std::int64_t>{{0, 3}}));
+  std::int64_t prompts = 0;
+  for (std::size_t i = 1; i < engine.requests.size(); ++i)
+    prompts += std::ssize(engine.requests[i].prompt);
+  EXPECT_EQ(m.canvas_positions, prompts + 3 * 64);
+}
+
+TEST_F(CompareTest, GoesThroughTheLengthsInOrderAndSkipsThoseTheContextHasNoRoomFor) {
+  options_.lengths = {64, 32, 2000};
+  ParrotEngine engine = engine_saying("#### 7");
+  const auto compared = compare(engine, {"none", "elastic"});
+  ASSERT_TRUE(compared.ok()) << compared.error().message;
+  ASSERT_EQ(compared->measurements.size(), 4u);
+  EXPECT_EQ(compared->measurements[0].length(), 64);
+  EXPECT_EQ(compared->measurements[3].length(), 32);
+  ASSERT_EQ(compared->skipped.size(), 1u);
+  EXPECT_EQ(compared->skipped[0].length, 2000);
+  EXPECT_EQ(progress_.back().done, progress_.back().total);
+}
+
+TEST_F(CompareTest, RepetitionsAreTimedAndNotCounted) {
+  options_.repeat = 3;
+  ParrotEngine engine = engine_saying("#### 7");
+  const auto compared = compare(engine, {"elastic"});
+  ASSERT_TRUE(compared.ok());
+  const Measurement& m = compared->measurements[0];
+  EXPECT_EQ(engine.requests.size(), 1u + 3u * 3u);
+  EXPECT_EQ(m.questions, 3);
+  EXPECT_EQ(m.seconds.size(), 3u);
+  EXPECT_TRUE(m.repeats_alike);
+  EXPECT_EQ(progress_.back().done, 9);
+}
+
+TEST_F(CompareTest, RepetitionsThatTakeOtherStepsAreTold) {
+  options_.repeat = 2;
+  ParrotEngine engine = engine_saying("#### 7");
+  engine.hesitate = true;
+  EXPECT_FALSE(compare(engine, {"elastic"})->measurements[0].repeats_alike);
 }
 
 TEST_F(CompareTest, SkipsCodeWithoutPythonAndSaysSo) {

@@ -5,6 +5,8 @@
 
 #include <boost/json.hpp>
 
+#include "cache/policy.h"
+
 namespace rubato {
 namespace {
 
@@ -19,7 +21,43 @@ TEST(Contender, IsAPolicyWithParametersOfARequest) {
 }
 
 TEST(Contender, TheDefaultOnesAreUnderstood) {
-  for (const std::string_view text : kDefaultContenders) EXPECT_TRUE(parse_contender(text).ok());
+  for (const std::string& text : default_contenders()) EXPECT_TRUE(parse_contender(text).ok());
+}
+
+TEST(Contender, TheDefaultOnesAreLladasSamplerAndEveryPolicy) {
+  const std::vector<std::string> names = default_contenders();
+  EXPECT_EQ(names.front(), "none:threshold=null");
+  EXPECT_EQ(names.size(), 1 + policies().size());
+}
+
+std::vector<std::string> names_of(std::string_view text) {
+  std::vector<std::string> names;
+  const auto sweep = parse_sweep(text);
+  EXPECT_TRUE(sweep.ok()) << sweep.error().message;
+  if (!sweep.ok()) return names;
+  for (const Contender& contender : *sweep) names.push_back(contender.name);
+  return names;
+}
+
+TEST(Sweep, OfOneIsThatContender) {
+  EXPECT_EQ(parse_sweep("elastic:gamma=0.7")->front(), *parse_contender("elastic:gamma=0.7"));
+  EXPECT_THAT(names_of("none"), ::testing::ElementsAre("none"));
+}
+
+TEST(Sweep, MakesOneContenderOfEachCombination) {
+  EXPECT_THAT(names_of("elastic:gamma=0.9/0.99:drift=rows:window=8/16"),
+              ::testing::ElementsAre("elastic:gamma=0.9:drift=rows:window=8",
+                                     "elastic:gamma=0.9:drift=rows:window=16",
+                                     "elastic:gamma=0.99:drift=rows:window=8",
+                                     "elastic:gamma=0.99:drift=rows:window=16"));
+  EXPECT_THAT(names_of("none/dual:threshold=0.8"),
+              ::testing::ElementsAre("none:threshold=0.8", "dual:threshold=0.8"));
+}
+
+TEST(Sweep, AValueThatIsNotThereIsNamed) {
+  for (const char* text :
+       {"elastic:gamma=0.9//0.99", "elastic:gamma=/0.9", "elastic:gamma=0.9/", "elastic/"})
+    EXPECT_FALSE(parse_sweep(text).ok()) << text;
 }
 
 TEST(Contender, AnUnknownPolicyListsThoseThereAre) {

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "benchmarks/common/provenance.h"
+#include "launch/commands.h"
+#include "launch/engine_host.h"
+
+namespace rubato {
+
+/// What a benchmark begins with: everything but the load after it.
+Provenance provenance_of(const EngineHost& host, const Mesh& mesh, ProgramArguments program);
+
+/// Bytes of one canvas position in the caches of all ranks.
+std::int64_t cache_bytes_per_token(const EngineHost& host);
+
+/// Rank 0: runs `work` on a thread of its own beside the engine, which has the calling thread, and
+/// ends the engine of every rank with it.
+Status run_beside_engine(EngineHost& host, const std::function<void()>& work);
+
+/// Writes a report; nothing where `file` is empty. Errors: kInvalidArgument, naming `--json`.
+Status write_json(const std::string& file, const std::string& report);
+
+}  // namespace rubato
