@@ -26,6 +26,7 @@ rubato_must_not_link(rubato_replicas ${outside} rubato::json rubato_model ${fron
 rubato_must_not_link(rubato_model rubato_engine ${front})
 rubato_must_not_link(rubato_step_loop ${front})
 rubato_must_not_link(rubato_http ${outside} rubato_parallel rubato_model rubato_step_loop rubato_config rubato_launch)
+rubato_must_not_link(rubato_bench_long ${outside} rubato_parallel rubato_model rubato_step_loop rubato_config rubato_launch)
 rubato_must_not_link(rubato_bench_serving ${outside} rubato_parallel rubato_model rubato_step_loop rubato_config rubato_launch)
 rubato_must_not_link(rubato_config ${outside} rubato_http rubato_engine)
 rubato_must_not_link(rubato_launch ${outside} rubato_http rubato_engine)

@@ -9,6 +9,7 @@
 #include "cache/store/cache_store.h"
 #include "parallel/deadline.h"
 #include "parallel/rank_watch.h"
+#include "parallel/timed_communicator.h"
 #include "runtime/base/concat.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/checkpoint/fingerprint.h"
@@ -125,7 +126,7 @@ struct EngineHost::Parts {
   const int num_threads;
   Pulse pulse;
   RankWatch watch;
-  const std::unique_ptr<Communicator> communicator;
+  TimedCommunicator communicator;
   const std::unique_ptr<ControlChannel> control;
   CacheStore cache;
   const std::unique_ptr<Coordinator> coordinator;
@@ -175,6 +176,10 @@ GenerationClient* EngineHost::client() {
   return parts_->coordinator.get();
 }
 
+std::int64_t EngineHost::collective_nanoseconds() const {
+  return parts_->communicator.nanoseconds();
+}
+
 void EngineHost::shut_down(bool finish_running) {
   parts_->coordinator->shut_down(finish_running);
   if (parts_->front) parts_->front->shut_down(finish_running);
@@ -183,7 +188,7 @@ void EngineHost::shut_down(bool finish_running) {
 Status EngineHost::run() {
   // The number is the calling thread's own, hence set here and not where the engine was made.
   at::set_num_threads(parts_->num_threads);
-  CpuModel model(parts_->shape, parts_->weights, parts_->cache, *parts_->communicator);
+  CpuModel model(parts_->shape, parts_->weights, parts_->cache, parts_->communicator);
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());

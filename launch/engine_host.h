@@ -26,6 +26,10 @@ class EngineHost {
   /// The door for generations, to all replicas, on the job's rank 0; null on the others.
   GenerationClient* client();
 
+  /// Time that this rank has spent in collectives since the start, waiting for other ranks
+  /// included. Any thread.
+  std::int64_t collective_nanoseconds() const;
+
   /// Ends `run` on every rank of the job: as `Coordinator::shut_down`. The job's rank 0 only; any
   /// thread.
   void shut_down(bool finish_running);

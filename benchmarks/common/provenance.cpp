@@ -23,6 +23,13 @@ std::string value_in(const char* file, const std::string& key) {
   return {};
 }
 
+std::int64_t kibibytes_in(const char* file, const std::string& key) {
+  std::istringstream text(value_in(file, key));
+  std::int64_t kibibytes = 0;
+  text >> kibibytes;
+  return kibibytes;
+}
+
 int usable_cores() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
@@ -31,10 +38,13 @@ int usable_cores() {
 }  // namespace
 
 Machine this_machine() {
-  std::istringstream kibibytes(value_in("/proc/meminfo", "MemTotal"));
-  std::int64_t memory = 0;
-  kibibytes >> memory;
-  return {value_in("/proc/cpuinfo", "model name"), usable_cores(), memory * 1024};
+  return {value_in("/proc/cpuinfo", "model name"),
+          usable_cores(),
+          kibibytes_in("/proc/meminfo", "MemTotal") * 1024};
+}
+
+std::int64_t resident_bytes() {
+  return kibibytes_in("/proc/self/status", "VmRSS") * 1024;
 }
 
 double load_average() {

@@ -20,6 +20,9 @@ Machine this_machine();
 /// not say.
 double load_average();
 
+/// Memory that this process holds now; 0 where the kernel does not say.
+std::int64_t resident_bytes();
+
 /// Where numbers come from: everything a reader needs to take them again.
 struct Provenance {
   std::string version;
