@@ -139,7 +139,8 @@ void add_run_options(CLI::App& command, PoliciesArguments& arguments) {
                   arguments.policies,
                   "POLICY[:PARAMETER=VALUE]..., with the parameters of a request's `diffusion` "
                   "object, as elastic:gamma=0.7:window=32; VALUE/VALUE/... makes one of each, as "
-                  "elastic:gamma=0.9/0.95/0.99. The first is what speed is compared to")
+                  "elastic:gamma=0.9/0.95/0.99; `all` is every policy. The first is what speed is "
+                  "compared to")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--concurrency", arguments.comparison.concurrency, "Sequences at a time")

@@ -14,10 +14,10 @@ Error invalid(std::string message) {
   return {Code::kInvalidArgument, std::move(message), "--policies"};
 }
 
-std::string known_policies() {
+std::string known_policies(const std::string& separator) {
   std::string listed;
   for (const Policy* policy : policies())
-    listed += (listed.empty() ? "" : ", ") + std::string(policy->name);
+    listed += (listed.empty() ? "" : separator) + std::string(policy->name);
   return listed;
 }
 
@@ -62,7 +62,7 @@ Result<Contender> parse_contender(std::string_view text) {
     return invalid(concat("\"",
                           contender.name,
                           "\" names no policy; there are ",
-                          known_policies(),
+                          known_policies(", "),
                           " in this build"));
   }
   contender.diffusion["policy"] = policy;
@@ -77,6 +77,9 @@ Result<Contender> parse_contender(std::string_view text) {
 }
 
 Result<std::vector<Contender>> parse_sweep(std::string_view text) {
+  const std::string every =
+      known_policies("/") + std::string(text.substr(std::min<std::size_t>(3, text.size())));
+  if (text == "all" || text.starts_with("all:")) text = every;
   std::vector<std::string> names = {""};
   for (const std::string_view part : split(text, ':')) {
     const std::size_t equals = part.find('=');

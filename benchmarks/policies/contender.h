@@ -28,7 +28,8 @@ std::vector<std::string> default_contenders();
 Result<Contender> parse_contender(std::string_view text);
 
 /// The same with alternatives: "elastic:gamma=0.9/0.99:window=8/16" is the four contenders that
-/// these values make, in order, the last parameter changing fastest.
+/// these values make, in order, the last parameter changing fastest; "all" is every policy of this
+/// build.
 Result<std::vector<Contender>> parse_sweep(std::string_view text);
 
 /// How many tokens a step commits, in words: "confidence >= 0.9", "1 a step".

@@ -54,6 +54,14 @@ TEST(Sweep, MakesOneContenderOfEachCombination) {
               ::testing::ElementsAre("none:threshold=0.8", "dual:threshold=0.8"));
 }
 
+TEST(Sweep, OfAllIsEveryPolicy) {
+  EXPECT_EQ(names_of("all").size(), policies().size());
+  const std::vector<std::string> names = names_of("all:threshold=0.5/0.9");
+  ASSERT_EQ(names.size(), 2 * policies().size());
+  EXPECT_EQ(names[1], "none:threshold=0.9");
+  EXPECT_FALSE(parse_sweep("alle").ok());
+}
+
 TEST(Sweep, AValueThatIsNotThereIsNamed) {
   for (const char* text :
        {"elastic:gamma=0.9//0.99", "elastic:gamma=/0.9", "elastic:gamma=0.9/", "elastic/"})
