@@ -22,8 +22,7 @@ struct LongArguments {
   ConfigOptions config;
   RandomShape shape;
   LongOptions options;
-  std::vector<std::string> policies = {
-      "none", "prefix", "dual", "interval", "elastic:gamma=0/0.9/0.99/1.01"};
+  std::vector<std::string> policies = {"all", "elastic:gamma=0/0.99/1.01"};
   double budget_s = 30;
   bool checkpoint = false;
   std::string json;

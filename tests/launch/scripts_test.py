@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = ["launch/setup", "launch/build", "launch/up", "launch/serve", "tests/run", ".ci/run"]
+SCRIPTS = ["launch/setup", "launch/build", "launch/up", "launch/serve", "tests/run", ".ci/run", "benchmarks/results"]
 
 
 def run(*command):
