@@ -1,5 +1,7 @@
 #include "http/connection.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio.hpp>
 #include <boost/beast/core/buffer_ref.hpp>
 #include <boost/beast/core/error.hpp>
@@ -35,6 +37,13 @@ Refusal bad_request(std::string message) {
 
 Refusal too_large(int status, const char* what, const std::string& limit) {
   return {status, {Code::kInvalidArgument, concat("the ", what, " has more than ", limit)}};
+}
+
+/// Whether a socket with nothing to read may still have something to read later.
+bool is_open(asio::ip::tcp::socket& socket) {
+  char byte = 0;
+  const ssize_t count = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 std::string hexadecimal(std::size_t number) {
@@ -215,7 +224,9 @@ void Connection::wait_for_leave(int watch) {
   const auto on_readable = [self = shared_from_this(), watch](beast::error_code error) {
     if (error || watch != self->watch_) return;
     const std::size_t there = self->socket_.available(error);
-    if (error || there == 0) {  // readable, but nothing to read: the end
+    if (error || there == 0) {
+      // Nothing to read is the end, or was told of what another thread has read meanwhile.
+      if (!error && is_open(self->socket_)) return self->wait_for_leave(watch);
       self->on_leave_();
       return;
     }
