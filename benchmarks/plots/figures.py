@@ -52,7 +52,7 @@ def draw_accuracy_speed(reports):
             panel.errorbar(x, y, yerr=reach, fmt="o-", color=colour_of(name), label=name, capsize=2, elinewidth=0.6)
         panel.set(xscale="log", xlabel="tokens/s", ylabel="right, %", title=f"{length} tokens")
         panel.legend(fontsize="small")
-    figure.suptitle("Accuracy against speed, by confidence threshold (bars: 95 %)")
+    figure.suptitle("by confidence threshold; bars: 95 %")
     return figure
 
 
@@ -78,6 +78,8 @@ def draw_tuning(reports):
         panels[0][column].set(ylabel="right, %", title=f"{name}, {length} tokens")
         panels[1][column].set(ylabel="tokens/s", xlabel=name)
         panels[1][column].set_ylim(bottom=0)
+        panels[1][column].tick_params(axis="x", rotation=45)
+        panels[0][column].tick_params(axis="x", labelbottom=False)
         panels[0][column].legend(fontsize="small")
     return figure
 
