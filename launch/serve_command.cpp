@@ -7,6 +7,7 @@
 #include "http/server.h"
 #include "launch/commands.h"
 #include "launch/drain_deadline.h"
+#include "launch/open_files.h"
 #include "launch/options.h"
 #include "launch/program.h"
 #include "launch/rank.h"
@@ -24,6 +25,19 @@ struct ServeArguments {
   ConfigOptions config;
   std::string ready_file;
 };
+
+/// Files that are open beside clients' connections: the checkpoint, the log, the other ranks.
+constexpr int kOtherFiles = 256;
+
+void make_room_for_connections(int connections) {
+  const std::int64_t limit = allow_open_files(std::int64_t{connections} + kOtherFiles);
+  if (limit >= connections + kOtherFiles) return;
+  log_warning(concat("server.max_connections is ",
+                     connections,
+                     ", but this system lets a process open ",
+                     limit,
+                     " files (ulimit -Hn): further connections will wait"));
+}
 
 void announce(const Server& server, const Config& config, const std::string& ready_file) {
   const std::string url = concat("http://", config.server.bind, ":", server.port());
@@ -45,6 +59,7 @@ int serve_front(const Config& config,
                                           : "";
   const Status agreed = agree("the front end", {failure, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
+  make_room_for_connections(config.server.max_connections);
   Server server(std::move(settings).value(),
                 text->model,
                 text->tokenizer,
