@@ -44,7 +44,8 @@ Status validate(const PolicyParams& params) {
   if (params.window < 1) return out_of_range("window", params.window, "1 or more");
   if (!(params.gamma >= 0 && params.gamma <= 2))
     return out_of_range("gamma", params.gamma, "0 to 2");
-  if (params.track < 1) return out_of_range("track", params.track, "1 or more");
+  if (params.track < 1 || params.track > kMostTracked)
+    return out_of_range("track", params.track, concat("1 to ", kMostTracked).c_str());
   if (params.refresh_every < 1)
     return out_of_range("refresh_every", params.refresh_every, "1 or more");
   if (params.block_length < 1)

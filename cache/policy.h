@@ -19,13 +19,17 @@ enum class DriftMeasure : std::uint8_t {
   kRows,   ///< cosine over keys for every (tracked token, head), averaged: the paper's formula
 };
 
+/// The most that `track` may be: what a step keeps of its drift test grows with the tracked
+/// positions, and how many these are is the client's choice.
+inline constexpr int kMostTracked = 32;
+
 /// A request's cache policy and its parameters. Value; validated by `validate`.
 struct PolicyParams {
   const Policy* policy = nullptr;  ///< one of `policies()`, never null once validated
   int window = 16;                 ///< β: how many masked positions are looked at in a step, >= 1
   double gamma = 0.9;  ///< γ: similarity under which a layer's attention has drifted, >= 0
   DriftMeasure drift = DriftMeasure::kHeads;
-  int track = 1;          ///< most-attended positions each layer adds to the tracked set, >= 1
+  int track = 1;  ///< most-attended positions each layer adds to the tracked set, 1 to kMostTracked
   int refresh_every = 8;  ///< steps between full refreshes of the periodic policies, >= 1
   int block_length =
       32;  ///< positions of a block, for the policies that decode block by block, >= 1

@@ -85,7 +85,7 @@ void add_decoding_keys(DecodingSection& decoding, std::vector<ConfigKey>& keys) 
   add("window", decoding.window, 1, 1e6);
   add("gamma", decoding.gamma, 0, 2);
   keys.push_back(text("decoding", "drift", decoding.drift, {"heads", "rows"}));
-  add("track", decoding.track, 1, 1e6);
+  add("track", decoding.track, 1, kMostTracked);
   add("refresh_every", decoding.refresh_every, 1, 1e6);
   add("block_length", decoding.block_length, 1, 1e6);
 }

@@ -89,7 +89,7 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
     to = static_cast<int>(fields.integer(key, 1, most).value_or(to));
   };
   set("window", policy.window, kMostTokens);
-  set("track", policy.track, kMostTokens);
+  set("track", policy.track, kMostTracked);
   set("refresh_every", policy.refresh_every, kMostTokens);
   set("block_length", policy.block_length, kMostTokens);
   policy.gamma = fields.number("gamma", 0, 2).value_or(policy.gamma);

@@ -131,6 +131,7 @@ DIFFUSION_MISTAKES = [
     ({"drift": "columns"}, "diffusion.drift"),
     ({"drift": 1}, "diffusion.drift"),
     ({"track": 0}, "diffusion.track"),
+    ({"track": 33}, "diffusion.track"),
     ({"refresh_every": 0}, "diffusion.refresh_every"),
     ({"trace": 1}, "diffusion.trace"),
     ({"treshold": 0.9}, "diffusion.treshold"),

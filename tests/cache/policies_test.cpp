@@ -159,32 +159,25 @@ TEST(FlashPolicy, ComputesFollowedThenCommittedThenMasksBeyondTheWindow) {
   EXPECT_THAT(query.eligible, ElementsAre(6, 7, 8));
 }
 
-TEST(FlashPolicy, BoundsTheMasksOfAStepAndTheFollowed) {
+TEST(FlashPolicy, BoundsTheMasksOfAStepUnlessTheWindowIsLarger) {
   const std::vector<Position> masked = range(100, 400);
-  const PolicyParams params{.policy = find_policy("flash"), .window = 16};
-  SequenceView view;
-  view.canvas_length = 400;
-  view.step = 2;
-  view.masked = masked;
-  const StepQuery query = params.policy->query(params, view);
-  EXPECT_EQ(query.rows, range(100, 164));
-  EXPECT_EQ(query.eligible, range(100, 116));
-
-  std::vector<float> mass(400);
-  std::iota(mass.begin(), mass.end(), 0);
-  EXPECT_EQ(params.policy->follow(params, {mass, 400, masked}), range(36, 100));
+  for (const int window : {16, 100}) {
+    const PolicyParams params{.policy = find_policy("flash"), .window = window};
+    SequenceView view;
+    view.canvas_length = 400;
+    view.step = 2;
+    view.masked = masked;
+    const StepQuery query = params.policy->query(params, view);
+    EXPECT_EQ(query.rows, range(100, 100 + std::max(window, 64)));
+    EXPECT_EQ(query.eligible, range(100, 100 + window));
+  }
 }
 
-TEST(FlashPolicy, AWindowOfMoreMasksThanTheBudgetIsComputedWhole) {
+TEST(FlashPolicy, FollowsTheMostAttendedOfWhatIsNotMasked) {
   const std::vector<Position> masked = range(100, 400);
-  const PolicyParams params{.policy = find_policy("flash"), .window = 100};
-  SequenceView view;
-  view.canvas_length = 400;
-  view.step = 2;
-  view.masked = masked;
-  const StepQuery query = params.policy->query(params, view);
-  EXPECT_EQ(query.rows, range(100, 200));
-  EXPECT_EQ(query.eligible, range(100, 200));
+  std::vector<float> mass(400);
+  std::iota(mass.begin(), mass.end(), 0);
+  EXPECT_EQ(find_policy("flash")->follow({}, {mass, 400, masked}), range(36, 100));
 }
 
 TEST(Policies, OfEveryNameAreFoundAndNumberedByPlace) {
@@ -254,6 +247,7 @@ TEST(PolicyParams, OutOfRangeAreRefusedByName) {
       {{.policy = elastic, .gamma = 2.1}, "gamma"},
       {{.policy = elastic, .gamma = nan}, "gamma"},
       {{.policy = elastic, .track = 0}, "track"},
+      {{.policy = elastic, .track = kMostTracked + 1}, "track"},
       {{.policy = elastic, .refresh_every = 0}, "refresh_every"},
       {{.policy = elastic, .block_length = -1}, "block_length"},
   };
