@@ -16,10 +16,6 @@ namespace {
 
 constexpr int kScoredNumbers = 3;
 
-bool is_truncated(const SamplingParams& sampling) {
-  return sampling.temperature > 0 && (sampling.top_k > 0 || sampling.top_p < 1);
-}
-
 /// The ids of some logits by probability, ties to the lowest; sorted only as far as is asked for.
 class MostProbable {
  public:
@@ -85,18 +81,27 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       row_logits += shape_.local_vocabulary();
     }
   }
-  gathered_ = gather(communicator_, mine);
-  const std::int64_t rows = std::ssize(mine) / numbers_per_row_;
+  return merge(sequences, gather(communicator_, mine), [&](std::int64_t row) {
+    return std::span<const float>(logits + row * shape_.local_vocabulary(),
+                                  shape_.local_vocabulary());
+  });
+}
+
+std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
+    std::span<const StepSequence> sequences,
+    std::vector<double> gathered,
+    const RowLogits& row_logits) {
+  gathered_ = std::move(gathered);
+  const std::int64_t rows = std::ssize(gathered_) / shape_.tp_size / numbers_per_row_;
   std::vector<std::vector<Candidate>> answer;
   merged_.clear();
   std::int64_t row = 0;
   for (const StepSequence& sequence : sequences) {
     auto& candidates = answer.emplace_back();
     for (const Position position : sequence.query.eligible) {
-      RowMerge merged = merge(row, rows);
-      if (is_truncated(sequence.sampling)) {
-        merged.pick.id = sample_truncated(
-            sequence, position, logits + row * shape_.local_vocabulary(), merged.pick.logit);
+      RowMerge merged = merge_row(row, rows);
+      if (truncates(sequence.sampling)) {
+        merged.pick.id = sample_truncated(sequence, position, row_logits(row), merged.pick.logit);
       }
       candidates.push_back({.position = position,
                             .token = static_cast<TokenId>(merged.pick.id),
@@ -108,21 +113,19 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       ++row;
     }
   }
-  add_top(sequences, logits, answer);
+  add_top(sequences, row_logits, answer);
   return answer;
 }
 
 void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
-                                   const float* logits,
+                                   const RowLogits& row_logits,
                                    std::vector<std::vector<Candidate>>& candidates) {
-  const std::int64_t width = shape_.local_vocabulary();
   std::vector<double> mine;
   std::int64_t row = 0;
   for (const StepSequence& sequence : sequences) {
     for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i, ++row) {
       if (sequence.top_logprobs <= 0) continue;
-      const std::span slice(logits + row * width, width);
-      append_top(slice, shape_.first_vocabulary_id(), sequence.top_logprobs, mine);
+      append_top(row_logits(row), shape_.first_vocabulary_id(), sequence.top_logprobs, mine);
     }
   }
   if (mine.empty()) return;  // on every rank
@@ -158,7 +161,7 @@ void VocabularyStatistics::describe(const StepSequence& sequence,
   // (The last id, should there be no number among the logits.)
   const auto index =
       static_cast<int>(std::find(logits, logits + shape_.local_vocabulary() - 1, most) - logits);
-  const bool noised = sequence.sampling.temperature > 0 && !is_truncated(sequence.sampling);
+  const bool noised = sequence.sampling.temperature > 0 && !truncates(sequence.sampling);
   const Scored pick = noised ? noised_pick(sequence, position, logits, index)
                              : scored(logits, index, logits[index]);
   const bool masked = shape_.first_vocabulary_id() + index == mask_id;
@@ -206,8 +209,8 @@ VocabularyStatistics::Scored VocabularyStatistics::best_other_than(TokenId id,
   return best;
 }
 
-VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
-                                                           std::int64_t rows) const {
+VocabularyStatistics::RowMerge VocabularyStatistics::merge_row(std::int64_t row,
+                                                               std::int64_t rows) const {
   RowMerge merged;
   merged.pick.score = merged.best_unmasked.score = -INFINITY;
   const auto numbers = [&](int rank) {
@@ -231,15 +234,14 @@ VocabularyStatistics::RowMerge VocabularyStatistics::merge(std::int64_t row,
 
 TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
                                                Position position,
-                                               const float* logits,
+                                               std::span<const float> logits,
                                                double& logit) {
   const SamplingParams& sampling = sequence.sampling;
-  const std::span local(logits, static_cast<std::size_t>(shape_.local_vocabulary()));
   // The whole's log-sum-exp at this temperature, without which no rank knows how much its own ids
   // weigh.
-  const double local_most = std::ranges::max(local);
+  const double local_most = std::ranges::max(logits);
   double local_sum = 0;
-  for (const float z : local) local_sum += std::exp((z - local_most) / sampling.temperature);
+  for (const float z : logits) local_sum += std::exp((z - local_most) / sampling.temperature);
   const std::vector<double> parts = gather(communicator_, std::array{local_most, local_sum});
   double most = -INFINITY, total = 0;
   for (std::size_t r = 0; r < parts.size(); r += 2) most = std::max(most, parts[r]);
@@ -247,9 +249,9 @@ TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
     total += parts[r + 1] * std::exp((parts[r] - most) / sampling.temperature);
 
   // An id can be in the nucleus only while the more probable ids of its own rank leave room in it.
-  MostProbable order(local);
+  MostProbable order(logits);
   const auto limit =
-      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, local.size()) : local.size();
+      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, logits.size()) : logits.size();
   std::size_t count = 0;
   for (double above = 0; count < limit && (sampling.top_k > 0 || above < sampling.top_p); ++count) {
     above += std::exp((logits[order[count]] - most) / sampling.temperature) / total;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,26 @@ class VocabularyStatistics {
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
                                                  float* logits,
                                                  TokenId mask_id);
+
+  /// A row of this rank's logits, changed as the sequences' rules say; valid until the next call.
+  using RowLogits = std::function<std::span<const float>(std::int64_t row)>;
+
+  /// The same from what every rank said of its logits, where another than this class has looked at
+  /// them. gathered: [tp, eligible rows, numbers_per_row]. Whole rows are asked for only where they
+  /// are sampled under top_p or top_k, or where log-probabilities are wanted.
+  std::vector<std::vector<Candidate>> merge(std::span<const StepSequence> sequences,
+                                            std::vector<double> gathered,
+                                            const RowLogits& row_logits);
+
+  /// Of a row a rank says: the pick's score, logit and id; those of the best id that is not MASK;
+  /// then by group of ids the greatest logit and the sum of exp(logit - greatest).
+  std::int64_t numbers_per_row() const { return numbers_per_row_; }
+  int groups() const { return groups_; }
+
+  /// Whether a sequence's rows are sampled under top_p or top_k.
+  static bool truncates(const SamplingParams& sampling) {
+    return sampling.temperature > 0 && (sampling.top_k > 0 || sampling.top_p < 1);
+  }
 
  private:
   struct Scored {
@@ -53,13 +74,13 @@ class VocabularyStatistics {
                      const float* logits,
                      int most_probable) const;
   Scored best_other_than(TokenId id, const float* logits) const;
-  RowMerge merge(std::int64_t row, std::int64_t rows) const;
+  RowMerge merge_row(std::int64_t row, std::int64_t rows) const;
   void add_top(std::span<const StepSequence> sequences,
-               const float* logits,
+               const RowLogits& row_logits,
                std::vector<std::vector<Candidate>>& candidates);
   TokenId sample_truncated(const StepSequence& sequence,
                            Position position,
-                           const float* logits,
+                           std::span<const float> logits,
                            double& logit);
 
   const ModelShape shape_;
