@@ -19,6 +19,17 @@ Embedding::Embedding(const TensorView& tensor, const TensorSlice& slice, Storage
   }
 }
 
+Embedding::Embedding(std::int64_t rows, std::int64_t width, Storage storage, const RowReader& read)
+    : width_(width) {
+  floats_.resize(rows * width);
+  read(0, rows, floats_.data());
+  if (storage == Storage::kFloat32) return;
+  kernels().round(floats_.data(), rows * width);
+  for (const float value : floats_)
+    halves_.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
+  floats_ = {};
+}
+
 void Embedding::copy_row(std::int64_t row, float* out) const {
   const std::int64_t begin = row * width_;
   if (halves_.empty()) {

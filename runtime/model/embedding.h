@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "runtime/checkpoint/tensor_view.h"
-#include "runtime/model/kernels/kernels.h"
+#include "runtime/model/linear.h"
 
 namespace rubato {
 
@@ -13,6 +13,9 @@ class Embedding {
  public:
   /// Copies `slice`, which has whole rows.
   Embedding(const TensorView& tensor, const TensorSlice& slice, Storage storage);
+
+  /// `read` gives the rows of [rows, width].
+  Embedding(std::int64_t rows, std::int64_t width, Storage storage, const RowReader& read);
 
   /// out: [row width]
   void copy_row(std::int64_t row, float* out) const;

@@ -19,8 +19,9 @@ constexpr std::int64_t kCacheTokens = 8192;
 LocalEngine::LocalEngine(const std::filesystem::path& folder,
                          int tp,
                          Storage storage,
-                         std::int64_t max_full_rows)
-    : group_(tp), caches_(tp) {
+                         std::int64_t max_full_rows,
+                         MakeModel make_model)
+    : make_model_(std::move(make_model)), group_(tp), caches_(tp) {
   auto opened = Checkpoint::open(folder);
   RUBATO_CHECK(opened.ok(), opened.ok() ? "" : opened.error().message);
   auto checkpoint = std::make_shared<Checkpoint>(std::move(opened).value());
@@ -48,6 +49,10 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
   const auto control = group_.control_channel(rank);
   const auto shape = make_shape(config_, rank, tp, storage);
   RUBATO_CHECK(shape.ok(), shape.ok() ? "" : shape.error().message);
+  if (make_model_) {
+    run_steps(rank, *make_model_(*shape, checkpoint, *communicator, kCacheTokens), *control);
+    return;
+  }
   const ModelWeights weights = load_weights(*shape, checkpoint);
   caches_[rank] =
       std::make_unique<CacheStore>(CacheShape{.num_layers = shape->num_layers,
@@ -56,8 +61,12 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
                                               .head_width = shape->local_head_width(),
                                               .bfloat16 = storage == Storage::kBFloat16});
   CpuModel model(*shape, weights, *caches_[rank], *communicator);
+  run_steps(rank, model, *control);
+}
+
+void LocalEngine::run_steps(int rank, Model& model, ControlChannel& control) {
   StepLoop loop(model,
-                *control,
+                control,
                 {.mask = config_.mask_token_id, .eos = config_.eos_token_id},
                 rank == 0 ? coordinator_.get() : nullptr);
   const Status status = loop.run();

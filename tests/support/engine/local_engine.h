@@ -13,6 +13,8 @@
 
 namespace rubato::testing {
 
+inline constexpr std::int64_t kFewFullRows = 100;
+
 /// What a generation came to.
 struct Generated {
   std::vector<TokenId> canvas;  ///< MASK where nothing was committed
@@ -21,15 +23,23 @@ struct Generated {
   GenerationStats stats;
 };
 
+/// Makes a rank's model over caches of its own, of so many tokens. Called on the rank's thread.
+using MakeModel = std::function<std::shared_ptr<Model>(const ModelShape& shape,
+                                                       const Checkpoint& checkpoint,
+                                                       Communicator& communicator,
+                                                       std::int64_t cache_tokens)>;
+
 /// A whole engine in this process: `tp` ranks as threads, over a checkpoint folder. A step takes
 /// few rows of full forwards unless told otherwise, so that batches of requests show what
 /// postponing does.
 class LocalEngine {
  public:
+  /// `make_model`: null for the CPU's.
   LocalEngine(const std::filesystem::path& checkpoint,
               int tp,
               Storage storage = Storage::kFloat32,
-              std::int64_t max_full_rows = 100);
+              std::int64_t max_full_rows = kFewFullRows,
+              MakeModel make_model = {});
   ~LocalEngine();
 
   Coordinator& coordinator() { return *coordinator_; }
@@ -46,7 +56,9 @@ class LocalEngine {
 
  private:
   void run_rank(int rank, const Checkpoint& checkpoint, Storage storage);
+  void run_steps(int rank, Model& model, ControlChannel& control);
 
+  const MakeModel make_model_;
   ModelConfig config_;
   LocalGroup group_;
   std::unique_ptr<Coordinator> coordinator_;

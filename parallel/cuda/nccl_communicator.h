@@ -1,0 +1,19 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "parallel/cuda/device_communicator.h"
+
+namespace rubato {
+
+/// The collectives of a tensor-parallel group whose ranks' current GPUs are `device` each. NCCL
+/// where every rank has one of its own; through the host, with a warning, where several ranks share
+/// one; nothing to do for one rank. Collective: to be called by every rank of `host`'s group, when
+/// all have agreed that they are loaded. What does not come within `deadline` ends the process.
+/// `host` outlives it.
+std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host,
+                                                             int device,
+                                                             std::chrono::milliseconds deadline);
+
+}  // namespace rubato

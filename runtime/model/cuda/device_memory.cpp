@@ -1,0 +1,39 @@
+#include "runtime/model/cuda/device_memory.h"
+
+#include <utility>
+
+#include "parallel/cuda/cuda_check.h"
+
+namespace rubato::cuda {
+
+Memory::Memory(Memory&& other) noexcept
+    : place_(other.place_),
+      memory_(std::exchange(other.memory_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+Memory& Memory::operator=(Memory&& other) noexcept {
+  std::swap(place_, other.place_);
+  std::swap(memory_, other.memory_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Memory::~Memory() {
+  if (memory_ != nullptr)
+    static_cast<void>(place_ == Place::kDevice ? cudaFree(memory_) : cudaFreeHost(memory_));
+}
+
+void* Memory::bytes(std::size_t bytes) {
+  if (bytes <= size_) return memory_;
+  // (cudaFree waits for the work that may still use the old memory.)
+  if (memory_ != nullptr)
+    RUBATO_CUDA(place_ == Place::kDevice ? cudaFree(memory_) : cudaFreeHost(memory_));
+  memory_ = nullptr;
+  size_ = 0;
+  RUBATO_CUDA(place_ == Place::kDevice ? cudaMalloc(&memory_, bytes)
+                                       : cudaMallocHost(&memory_, bytes));
+  size_ = bytes;
+  return memory_;
+}
+
+}  // namespace rubato::cuda

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <vector>
+
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/model/cuda/device_memory.h"
+#include "runtime/model/cuda/kernels.h"
+#include "runtime/model/weights.h"
+
+namespace rubato::cuda {
+
+/// A layer's weights on the GPU, row-major, of the model's element type (norms: float32); shapes as
+/// in LayerWeights.
+struct DeviceLayer {
+  Memory attn_norm, ff_norm, qkv, attn_out, gate_up, down;
+};
+
+/// One rank's weights on its GPU.
+struct DeviceWeights {
+  Memory embedding, final_norm, head;
+  std::vector<DeviceLayer> layers;
+};
+
+inline Element element_of(Storage storage) {
+  return storage == Storage::kFloat32 ? Element::kFloat32 : Element::kBFloat16;
+}
+inline std::int64_t element_size(Storage storage) {
+  return storage == Storage::kFloat32 ? 4 : 2;
+}
+
+/// Bytes of a rank's weights.
+std::int64_t weight_bytes(const ModelShape& shape);
+
+/// Reads this rank's slices by several threads into pinned memory and from there to the GPU, a few
+/// MiB at a time. The stream is idle on return.
+DeviceWeights load_device_weights(const ModelShape& shape,
+                                  const Checkpoint& checkpoint,
+                                  Stream stream);
+
+/// Random ones, for measurements.
+DeviceWeights random_device_weights(const ModelShape& shape, std::uint64_t seed, Stream stream);
+
+}  // namespace rubato::cuda

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/model/cuda/kernels.h"
+
+struct cublasContext;
+
+namespace rubato::cuda {
+
+/// Matrix products on one stream, through cuBLAS: float32 without TF32, bfloat16 with float32 sums.
+/// Owns its handle and workspace.
+class Gemm {
+ public:
+  explicit Gemm(Stream stream);
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+
+  /// y[rows, n] := x[rows, k] w[n, k]^T. x, w of the element type; y of `result`.
+  void run(const void* x,
+           const void* w,
+           void* y,
+           std::int64_t rows,
+           std::int64_t n,
+           std::int64_t k,
+           Element element,
+           Element result);
+
+ private:
+  Stream stream_;
+  cublasContext* handle_ = nullptr;
+  void* workspace_ = nullptr;
+};
+
+}  // namespace rubato::cuda

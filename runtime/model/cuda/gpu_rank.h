@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "parallel/communicator.h"
+#include "runtime/base/error.h"
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/model/model.h"
+
+namespace rubato::cuda {
+
+/// NVIDIA GPUs that this process can use; 0 also where there is no driver.
+int num_gpus();
+
+/// One rank's network on a GPU: weights, caches, communicator and model, in the order in which they
+/// can be had. No CUDA header is needed to use it. Engine thread only, but for `load`.
+class GpuRank {
+ public:
+  /// Loads this rank's share onto GPU `gpu` and takes the memory of the caches. Errors:
+  /// kInvalidArgument, when weights, caches and the largest step do not fit, with the numbers.
+  static Result<std::unique_ptr<GpuRank>> load(const ModelShape& shape,
+                                               const Checkpoint& checkpoint,
+                                               std::int64_t cache_tokens,
+                                               int gpu);
+
+  /// The same with random weights, for measurements.
+  static Result<std::unique_ptr<GpuRank>> random(const ModelShape& shape,
+                                                 std::int64_t cache_tokens,
+                                                 int gpu);
+
+  ~GpuRank();
+
+  /// Joins the other ranks (collective among `host`'s group, when all have loaded) and returns the
+  /// model. The calling thread is the engine thread from here on.
+  Model& start(Communicator& host, std::chrono::milliseconds deadline);
+
+  /// "NVIDIA H100 80GB HBM3, 15.0 GB of weights, ...".
+  const std::string& description() const;
+
+ private:
+  struct Parts;
+  explicit GpuRank(std::unique_ptr<Parts> parts);
+  template <class MakeWeights>
+  static Result<std::unique_ptr<GpuRank>> make(const ModelShape& shape,
+                                               std::int64_t cache_tokens,
+                                               int gpu,
+                                               const MakeWeights& make_weights);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace rubato::cuda

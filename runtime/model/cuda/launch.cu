@@ -1,0 +1,15 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "runtime/model/cuda/device_code.h"
+
+namespace rubato::cuda {
+
+void check_launch(const char* kernel) {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return;
+  std::fprintf(stderr, "rubato: kernel %s: %s\n", kernel, cudaGetErrorString(error));
+  std::abort();
+}
+
+}  // namespace rubato::cuda

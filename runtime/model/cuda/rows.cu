@@ -1,0 +1,314 @@
+// What is done to rows on their way through a layer.
+#include "runtime/model/cuda/device_code.h"
+
+namespace rubato::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / kLanes;
+
+/// A block a row; N elements a thread at once.
+template <class T, int N>
+__global__ void __launch_bounds__(kThreads) residual_norm_kernel(ResidualNorm task) {
+  const std::int64_t row = blockIdx.x;
+  T* hidden = static_cast<T*>(task.hidden) + row * task.width;
+  const float* delta = task.delta == nullptr ? nullptr : task.delta + row * task.width;
+  const std::int32_t cache_row = task.x.data == nullptr ? -1 : task.cache_rows[row];
+  T* x = static_cast<T*>(task.x.data) + cache_row * task.x.width - task.first_column;
+  float squares = 0;
+  for (int i = threadIdx.x * N; i < task.width; i += kThreads * N) {
+    Pack<T, N> values = read_pack<N>(hidden + i);
+    if (delta != nullptr) {
+      const Pack<float, N> add = read_pack<N>(delta + i);
+      for (int j = 0; j < N; ++j)
+        values.values[j] = narrow<T>(widen(values.values[j]) + rounded<T>(add.values[j]));
+      write_pack<N>(hidden + i, values);
+    }
+    if (cache_row >= 0 && i >= task.first_column && i < task.first_column + task.x.width)
+      write_pack<N>(x + i, values);
+    for (int j = 0; j < N; ++j) {
+      const float value = widen(values.values[j]);
+      squares += value * value;
+    }
+  }
+  __shared__ float shared[kWarps];
+  const float mean = block_sum<kWarps>(squares, shared) / static_cast<float>(task.width);
+  const float inverse = 1.0f / sqrtf(mean + task.eps);
+  T* normed = static_cast<T*>(task.normed) + row * task.width;
+  for (int i = threadIdx.x * N; i < task.width; i += kThreads * N) {  // what this thread wrote
+    const Pack<T, N> values = read_pack<N>(hidden + i);
+    const Pack<float, N> weight = read_pack<N>(task.weight + i);
+    Pack<T, N> out;
+    for (int j = 0; j < N; ++j) {
+      const float scaled = rounded<T>(widen(values.values[j]) * inverse);
+      out.values[j] = narrow<T>(scaled * weight.values[j]);
+    }
+    write_pack<N>(normed + i, out);
+  }
+}
+
+template <class T>
+__global__ void gather_sums_kernel(GatherSums task) {
+  const std::int64_t width = task.width;
+  const auto row_of = [](const std::int32_t* rows) -> std::int64_t {
+    return rows == nullptr ? blockIdx.x : rows[blockIdx.x];
+  };
+  const T* hidden = static_cast<const T*>(task.hidden) + row_of(task.hidden_rows) * width;
+  const float* delta = task.delta + row_of(task.delta_rows) * width;
+  T* out = static_cast<T*>(task.out) + row_of(task.out_rows) * width;
+  for (int i = threadIdx.x; i < width; i += kThreads)
+    out[i] = narrow<T>(widen(hidden[i]) + rounded<T>(delta[i]));
+}
+
+template <class T>
+__global__ void embed_kernel(const T* embedding,
+                             const std::int32_t* tokens,
+                             int first_id,
+                             int num_ids,
+                             int width,
+                             float* out) {
+  const std::int64_t id = tokens[blockIdx.x] - first_id;
+  const bool held = id >= 0 && id < num_ids;
+  out += std::int64_t{blockIdx.x} * width;
+  for (int i = threadIdx.x; i < width; i += kThreads)
+    out[i] = held ? widen(embedding[id * width + i]) : 0.0f;
+}
+
+template <class T, int N>
+__global__ void swiglu_kernel(const T* gate_up, int width, T* out) {
+  const std::int64_t row = blockIdx.y;
+  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x) * N;
+  if (i >= width) return;
+  const Pack<T, N> gate = read_pack<N>(gate_up + row * 2 * width + i);
+  const Pack<T, N> up = read_pack<N>(gate_up + row * 2 * width + width + i);
+  Pack<T, N> result;
+  for (int j = 0; j < N; ++j) {
+    const float z = widen(gate.values[j]);
+    result.values[j] = narrow<T>(rounded<T>(z / (1.0f + expf(-z))) * widen(up.values[j]));
+  }
+  write_pack<N>(out + row * width + i, result);
+}
+
+template <class T>
+__global__ void interleave_kernel(const T* parts, int num_parts, int rows, int width, T* out) {
+  const std::int64_t row = blockIdx.x, part = blockIdx.y;
+  const T* from = parts + (part * rows + row) * width;
+  T* to = out + (row * num_parts + part) * width;
+  for (int i = threadIdx.x; i < width; i += kThreads) to[i] = from[i];
+}
+
+template <class T, int N>
+__global__ void __launch_bounds__(kThreads) rope_scatter_kernel(RopeScatter task) {
+  const std::int64_t row = blockIdx.x, cache_row = task.cache_rows[row];
+  if (cache_row < 0) return;
+  const int width = task.heads * task.head_dim, half = task.head_dim / 2;
+  const T* from = static_cast<const T*>(task.qkv) + row * 3 * width;
+  const float* cos = task.cos + std::int64_t{task.positions[row]} * half;
+  const float* sin = task.sin + std::int64_t{task.positions[row]} * half;
+  T* const caches[2] = {static_cast<T*>(task.q.data) + cache_row * width,
+                        static_cast<T*>(task.k.data) + cache_row * width};
+  T* const kept[2] = {static_cast<T*>(task.old_q) + row * width,
+                      static_cast<T*>(task.old_k) + row * width};
+  for (int pair = threadIdx.x * N; pair < width; pair += kThreads * N) {
+    const int which = pair / (width / 2), rest = pair % (width / 2);  // q, then k
+    const int first = rest / half * task.head_dim + rest % half, angle = rest % half;
+    T* to = caches[which] + first;
+    if (task.old_q != nullptr) {
+      write_pack<N>(kept[which] + first, read_pack<N>(to));
+      write_pack<N>(kept[which] + first + half, read_pack<N>(to + half));
+    }
+    const Pack<T, N> a = read_pack<N>(from + which * width + first);
+    const Pack<T, N> b = read_pack<N>(from + which * width + first + half);
+    const Pack<float, N> c = read_pack<N>(cos + angle), s = read_pack<N>(sin + angle);
+    Pack<T, N> low, high;
+    for (int j = 0; j < N; ++j) {
+      const float x = widen(a.values[j]), y = widen(b.values[j]);
+      low.values[j] = narrow<T>(x * c.values[j] - y * s.values[j]);
+      high.values[j] = narrow<T>(y * c.values[j] + x * s.values[j]);
+    }
+    write_pack<N>(to, low);
+    write_pack<N>(to + half, high);
+  }
+  T* v = static_cast<T*>(task.v.data) + cache_row * width;
+  for (int i = threadIdx.x * N; i < width; i += kThreads * N)
+    write_pack<N>(v + i, read_pack<N>(from + 2 * width + i));
+}
+
+__global__ void mark_rows_kernel(const std::int32_t* cache_rows,
+                                 int rows,
+                                 bool clear,
+                                 std::int32_t* map) {
+  const int row = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (row < rows && cache_rows[row] >= 0) map[cache_rows[row]] = clear ? -1 : row;
+}
+
+/// Elements of T in 16 bytes.
+template <class T>
+constexpr int kVector = 16 / static_cast<int>(sizeof(T));
+
+/// A mix of a counter's bits (splitmix64): enough for weights that are only to be multiplied.
+template <class T>
+__global__ void fill_random_kernel(T* out, std::int64_t count, std::uint64_t seed, float bound) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= count) return;
+  std::uint64_t z = seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(i + 1);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  const float unit = static_cast<float>(z >> 40) * (1.0f / (1 << 24));
+  out[i] = narrow<T>((2 * unit - 1) * bound);
+}
+
+__global__ void fill_constant_kernel(float* out, std::int64_t count, float value) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i < count) out[i] = value;
+}
+
+}  // namespace
+
+void residual_norm(const ResidualNorm& task, Element element, Stream stream) {
+  if (task.rows == 0) return;
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int N = kVector<T>;
+    const bool whole = task.width % N == 0 && task.x.width % N == 0 && task.first_column % N == 0;
+    const auto kernel = whole ? residual_norm_kernel<T, N> : residual_norm_kernel<T, 1>;
+    RUBATO_LAUNCH(kernel, dim3{static_cast<unsigned>(task.rows)}, dim3{kThreads}, stream, task);
+  });
+  check_launch("residual_norm");
+}
+
+void gather_sums(const GatherSums& task, Element element, Stream stream) {
+  if (task.count == 0) return;
+  with_element(element, [&](auto zero) {
+    RUBATO_LAUNCH(gather_sums_kernel<decltype(zero)>,
+                  dim3{static_cast<unsigned>(task.count)},
+                  dim3{kThreads},
+                  stream,
+                  task);
+  });
+  check_launch("gather_sums");
+}
+
+void embed(const void* embedding,
+           const std::int32_t* tokens,
+           int first_id,
+           int num_ids,
+           int rows,
+           int width,
+           float* out,
+           Element element,
+           Stream stream) {
+  if (rows == 0) return;
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    RUBATO_LAUNCH(embed_kernel<T>,
+                  dim3{static_cast<unsigned>(rows)},
+                  dim3{kThreads},
+                  stream,
+                  static_cast<const T*>(embedding),
+                  tokens,
+                  first_id,
+                  num_ids,
+                  width,
+                  out);
+  });
+  check_launch("embed");
+}
+
+void swiglu(const void* gate_up, int rows, int width, void* out, Element element, Stream stream) {
+  if (rows == 0) return;
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int N = kVector<T>;
+    const bool whole = width % N == 0;
+    const auto kernel = whole ? swiglu_kernel<T, N> : swiglu_kernel<T, 1>;
+    const dim3 grid{blocks_for(width, kThreads * (whole ? N : 1)), static_cast<unsigned>(rows)};
+    RUBATO_LAUNCH(kernel,
+                  grid,
+                  dim3{kThreads},
+                  stream,
+                  static_cast<const T*>(gate_up),
+                  width,
+                  static_cast<T*>(out));
+  });
+  check_launch("swiglu");
+}
+
+void interleave(const void* parts,
+                int num_parts,
+                int rows,
+                int width,
+                void* out,
+                Element element,
+                Stream stream) {
+  if (rows == 0) return;
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    const dim3 grid{static_cast<unsigned>(rows), static_cast<unsigned>(num_parts)};
+    RUBATO_LAUNCH(interleave_kernel<T>,
+                  grid,
+                  dim3{kThreads},
+                  stream,
+                  static_cast<const T*>(parts),
+                  num_parts,
+                  rows,
+                  width,
+                  static_cast<T*>(out));
+  });
+  check_launch("interleave");
+}
+
+void rope_scatter(const RopeScatter& task, Element element, Stream stream) {
+  if (task.rows == 0) return;
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int N = kVector<T>;
+    const bool whole = task.head_dim / 2 % N == 0;
+    const auto kernel = whole ? rope_scatter_kernel<T, N> : rope_scatter_kernel<T, 1>;
+    RUBATO_LAUNCH(kernel, dim3{static_cast<unsigned>(task.rows)}, dim3{kThreads}, stream, task);
+  });
+  check_launch("rope_scatter");
+}
+
+void mark_rows(const std::int32_t* cache_rows, int rows, bool clear, std::int32_t* map, Stream s) {
+  if (rows == 0) return;
+  RUBATO_LAUNCH(mark_rows_kernel,
+                dim3{blocks_for(rows, kThreads)},
+                dim3{kThreads},
+                s,
+                cache_rows,
+                rows,
+                clear,
+                map);
+  check_launch("mark_rows");
+}
+
+void fill_random(
+    void* out, std::int64_t count, std::uint64_t seed, float bound, Element e, Stream s) {
+  with_element(e, [&](auto zero) {
+    using T = decltype(zero);
+    RUBATO_LAUNCH(fill_random_kernel<T>,
+                  dim3{blocks_for(count, kThreads)},
+                  dim3{kThreads},
+                  s,
+                  static_cast<T*>(out),
+                  count,
+                  seed,
+                  bound);
+  });
+  check_launch("fill_random");
+}
+
+void fill_constant(float* out, std::int64_t count, float value, Stream stream) {
+  RUBATO_LAUNCH(fill_constant_kernel,
+                dim3{blocks_for(count, kThreads)},
+                dim3{kThreads},
+                stream,
+                out,
+                count,
+                value);
+  check_launch("fill_constant");
+}
+
+}  // namespace rubato::cuda

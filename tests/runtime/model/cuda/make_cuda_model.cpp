@@ -1,0 +1,46 @@
+#include "tests/runtime/model/cuda/make_cuda_model.h"
+
+#include "parallel/cuda/cuda_check.h"
+#include "runtime/model/cuda/cuda_model.h"
+
+namespace rubato::cuda::testing {
+namespace {
+
+CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
+  return {.num_layers = shape.num_layers,
+          .capacity = tokens,
+          .hidden_width = shape.local_hidden_width(),
+          .head_width = shape.local_head_width(),
+          .bfloat16 = shape.storage == Storage::kBFloat16};
+}
+
+/// A model and what it refers to.
+struct Rank {
+  StagedCommunicator device;
+  DeviceWeights weights;
+  DeviceCache cache;
+  CudaModel model;
+
+  Rank(const ModelShape& shape,
+       const Checkpoint& checkpoint,
+       Communicator& communicator,
+       std::int64_t cache_tokens)
+      : device(communicator),
+        weights(load_device_weights(shape, checkpoint, nullptr)),
+        cache(cache_shape(shape, cache_tokens)),
+        model(shape, weights, cache, communicator, device, nullptr) {}
+};
+
+}  // namespace
+
+rubato::testing::MakeModel make_cuda_model() {
+  return [](const ModelShape& shape,
+            const Checkpoint& checkpoint,
+            Communicator& communicator,
+            std::int64_t cache_tokens) -> std::shared_ptr<Model> {
+    auto rank = std::make_shared<Rank>(shape, checkpoint, communicator, cache_tokens);
+    return {rank, &rank->model};
+  };
+}
+
+}  // namespace rubato::cuda::testing

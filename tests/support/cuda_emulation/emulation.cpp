@@ -1,0 +1,193 @@
+#include "tests/support/cuda_emulation/emulation.h"
+
+#include <bit>
+#include <memory>
+#include <vector>
+
+#include "runtime/base/check.h"
+
+extern "C" void rubato_switch_fiber(void** from, void* to);
+
+// Keeps what a call must preserve on the stack that is left, and takes it from the one that is
+// entered.
+asm(R"(
+.text
+.globl rubato_switch_fiber
+.type rubato_switch_fiber, @function
+rubato_switch_fiber:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size rubato_switch_fiber, .-rubato_switch_fiber
+)");
+
+namespace rubato::emulation {
+
+thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace {
+
+constexpr int kWarp = 32;
+constexpr int kMostWords = 8;
+constexpr std::size_t kStack = 128 << 10;
+
+struct Barrier {
+  int arrived = 0;
+  std::uint64_t generation = 0;
+};
+
+struct Fiber {
+  std::unique_ptr<std::byte[]> stack{new std::byte[kStack]};
+  void* saved = nullptr;
+  dim3 index;
+  bool finished = false;
+  const Barrier* waits = nullptr;
+  std::uint64_t generation = 0;  // that it waits to see the end of
+  std::uint32_t words[kMostWords] = {};
+
+  bool ready() const { return !finished && (waits == nullptr || waits->generation != generation); }
+};
+
+struct Block {
+  std::vector<Fiber> fibers;
+  std::vector<Barrier> warps;
+  Barrier all;
+  int size = 0;
+  int current = 0;
+  int finished = 0;
+  void* scheduler = nullptr;
+  const std::function<void()>* kernel = nullptr;
+};
+
+thread_local Block block;
+
+Fiber& self() {
+  return block.fibers[block.current];
+}
+
+void give_way() {
+  rubato_switch_fiber(&self().saved, block.scheduler);
+}
+
+extern "C" void rubato_run_fiber() {
+  (*block.kernel)();
+  self().finished = true;
+  ++block.finished;
+  give_way();
+}
+
+void wait(Barrier& barrier, int size) {
+  if (++barrier.arrived == size) {
+    barrier.arrived = 0;
+    ++barrier.generation;
+    return;
+  }
+  self().waits = &barrier;
+  self().generation = barrier.generation;
+  give_way();
+  self().waits = nullptr;
+}
+
+void prepare(Fiber& fiber) {
+  fiber.finished = false;
+  fiber.waits = nullptr;
+  auto top = std::bit_cast<std::uintptr_t>(fiber.stack.get() + kStack) & ~std::uintptr_t{15};
+  auto* stack = std::bit_cast<void**>(top) - 2;  // entered as if called: 8 bytes off 16
+  *stack = std::bit_cast<void*>(&rubato_run_fiber);
+  fiber.saved = stack - 6;  // the six registers
+}
+
+void run_block() {
+  block.finished = 0;
+  block.all.arrived = 0;
+  for (Barrier& warp : block.warps) warp.arrived = 0;
+  for (int i = 0; i < block.size; ++i) prepare(block.fibers[i]);
+  while (block.finished < block.size) {
+    bool moved = false;
+    for (block.current = 0; block.current < block.size; ++block.current) {
+      if (!self().ready()) continue;
+      moved = true;
+      threadIdx = self().index;
+      rubato_switch_fiber(&block.scheduler, self().saved);
+    }
+    RUBATO_CHECK(moved, "a barrier that not all threads reach, in block ", blockIdx.x);
+  }
+}
+
+}  // namespace
+
+void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
+  gridDim = grid;
+  blockDim = size;
+  block.size = static_cast<int>(size.x * size.y * size.z);
+  if (std::ssize(block.fibers) < block.size) block.fibers.resize(block.size);
+  block.warps.resize((block.size + kWarp - 1) / kWarp);
+  block.kernel = &kernel;
+  int i = 0;
+  for (unsigned z = 0; z < size.z; ++z) {
+    for (unsigned y = 0; y < size.y; ++y) {
+      for (unsigned x = 0; x < size.x; ++x) block.fibers[i++].index = {x, y, z};
+    }
+  }
+  for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z) {
+    for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y) {
+      for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block();
+    }
+  }
+}
+
+void block_barrier() {
+  wait(block.all, block.size);
+}
+
+int lane() {
+  return block.current % kWarp;
+}
+
+void meet_warp(const void* words, int count) {
+  std::memcpy(self().words, words, count * sizeof(std::uint32_t));
+  wait(block.warps[block.current / kWarp], kWarp);
+}
+
+const std::uint32_t* words_of(int source) {
+  return block.fibers[block.current / kWarp * kWarp + source].words;
+}
+
+void leave_warp() {
+  wait(block.warps[block.current / kWarp], kWarp);
+}
+
+void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+  std::uint32_t mine[6];
+  std::memcpy(mine, a, sizeof a);
+  std::memcpy(mine + 4, b, sizeof b);
+  meet_warp(mine, 6);
+  const int group = lane() / 4, thread = lane() % 4;
+  const auto half = [](std::uint32_t word, int k) {
+    return std::bit_cast<float>(k % 2 == 0 ? word << 16 : word & 0xffff0000u);
+  };
+  for (int i = 0; i < 4; ++i) {
+    const int row = group + 8 * (i / 2), column = 2 * thread + i % 2;
+    for (int k = 0; k < 16; ++k) {
+      const int holder = k % 8 / 2;
+      const std::uint32_t left = words_of(row % 8 * 4 + holder)[row / 8 + 2 * (k / 8)];
+      const std::uint32_t right = words_of(column * 4 + holder)[4 + k / 8];
+      d[i] += half(left, k) * half(right, k);
+    }
+  }
+  leave_warp();
+}
+
+}  // namespace rubato::emulation

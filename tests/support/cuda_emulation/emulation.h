@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+/// Runs CUDA kernels on a processor: each thread of a block is a fiber, which gives way at barriers
+/// and wherever a warp's threads meet. Blocks run one after the other. A barrier that some thread
+/// of the block (or lane of the warp) can no longer reach ends the process with a message. Every
+/// host thread may launch; what it launches is done on return.
+namespace rubato::emulation {
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+
+extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+void run(dim3 grid, dim3 block, const std::function<void()>& kernel);
+
+/// A kernel whose arguments are copied, as a launch copies them.
+template <class Kernel, class... Arguments>
+void launch(Kernel kernel, dim3 grid, dim3 block, Arguments... arguments) {
+  run(grid, block, [=] { kernel(arguments...); });
+}
+
+void block_barrier();
+int lane();
+
+/// Puts 4-byte words where the warp's other lanes find them, and waits for all lanes. The words
+/// stay until `leave_warp`.
+void meet_warp(const void* words, int count);
+const std::uint32_t* words_of(int lane);
+void leave_warp();
+
+template <class T>
+T shuffle(T value, int source) {
+  static_assert(sizeof(T) % 4 == 0);
+  meet_warp(&value, sizeof(T) / 4);
+  T found;
+  std::memcpy(&found, words_of(source & 31), sizeof(T));
+  leave_warp();
+  return found;
+}
+
+/// d += a b of bfloat16 fragments, laid out as PTX's mma.sync.m16n8k16 lays them out.
+void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]);
+
+}  // namespace rubato::emulation

@@ -1,0 +1,42 @@
+// runtime/model/cuda/gemm.h without cuBLAS: plain sums.
+#include <cuda_bf16.h>
+
+#include "runtime/model/cuda/gemm.h"
+
+namespace rubato::cuda {
+namespace {
+
+float element(const void* data, std::int64_t i, Element type) {
+  return type == Element::kFloat32 ? static_cast<const float*>(data)[i]
+                                   : __bfloat162float(static_cast<const __nv_bfloat16*>(data)[i]);
+}
+
+}  // namespace
+
+Gemm::Gemm(Stream stream) : stream_(stream) {}
+
+Gemm::~Gemm() = default;
+
+void Gemm::run(const void* x,
+               const void* w,
+               void* y,
+               std::int64_t rows,
+               std::int64_t n,
+               std::int64_t k,
+               Element type,
+               Element result) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t column = 0; column < n; ++column) {
+      float sum = 0;
+      for (std::int64_t i = 0; i < k; ++i)
+        sum += element(x, row * k + i, type) * element(w, column * k + i, type);
+      if (result == Element::kFloat32) {
+        static_cast<float*>(y)[row * n + column] = sum;
+      } else {
+        static_cast<__nv_bfloat16*>(y)[row * n + column] = __float2bfloat16_rn(sum);
+      }
+    }
+  }
+}
+
+}  // namespace rubato::cuda
