@@ -6,7 +6,6 @@
 #include <chrono>
 #include <thread>
 
-#include "cache/store/cache_store.h"
 #include "parallel/deadline.h"
 #include "parallel/rank_watch.h"
 #include "parallel/timed_communicator.h"
@@ -14,31 +13,23 @@
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/checkpoint/fingerprint.h"
 #include "runtime/engine/step_loop.h"
-#include "runtime/model/cpu_model.h"
+#include "runtime/model/rank_model.h"
 #include "runtime/replicas/links.h"
 #include "runtime/replicas/router.h"
 
 namespace rubato {
 namespace {
 
-/// `auto` is float32: the only device of this version is the CPU, where bfloat16 saves memory but
-/// no time.
-Storage storage_of(const ModelSection& model) {
-  return model.dtype == "bfloat16" ? Storage::kBFloat16 : Storage::kFloat32;
+/// `auto` is float32 on the CPU, where bfloat16 saves memory but no time, and bfloat16 on a GPU.
+Storage storage_of(const ModelSection& model, Device device) {
+  const bool halves = model.dtype == "auto" ? device == Device::kCuda : model.dtype == "bfloat16";
+  return halves ? Storage::kBFloat16 : Storage::kFloat32;
 }
 
 int threads_of(const EngineSection& engine, const Mesh& mesh) {
   if (engine.threads > 0) return engine.threads;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   return std::max(1, cores / mesh.local_size);
-}
-
-CacheShape cache_shape(const ModelShape& shape, const EngineSection& engine) {
-  return {.num_layers = shape.num_layers,
-          .capacity = engine.cache_tokens,
-          .hidden_width = shape.local_hidden_width(),
-          .head_width = shape.local_head_width(),
-          .bfloat16 = shape.storage == Storage::kBFloat16};
 }
 
 CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& model) {
@@ -54,32 +45,39 @@ CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& mode
 struct Loaded {
   ModelConfig config;
   ModelShape shape;
-  ModelWeights weights;
+  std::unique_ptr<RankModel> model;
 };
 
 /// What this rank is about to load. The folders may differ, where machines keep the model in
 /// different places.
-Statement describe_model(const std::string& folder, const Result<Checkpoint>& checkpoint) {
+Statement describe_model(const std::string& folder,
+                         const Result<Checkpoint>& checkpoint,
+                         const Result<Device>& device) {
   if (!checkpoint) return {checkpoint.error().message, {}};
+  if (!device) return {device.error().message, {}};
   Statement statement;
   for (Trait& trait : fingerprint(*checkpoint))
     statement.facts.push_back({std::move(trait.name), std::move(trait.value)});
+  statement.facts.push_back({"device", *device == Device::kCuda ? "cuda" : "cpu"});
   statement.facts.push_back({"model.path", folder, /*must_agree=*/false});
   return statement;
 }
 
 /// The same error on all ranks, before any of them has read its weights; and none goes on before
 /// all have.
-Result<Loaded> load_model(const ModelSection& model, const Mesh& mesh) {
-  const auto checkpoint = Checkpoint::open(model.path);
-  const Status alike = agree("the model", describe_model(model.path, checkpoint));
+Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
+  const auto checkpoint = Checkpoint::open(config.model.path);
+  const Result<Device> device = choose_device(config.engine.device);
+  const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
-  const auto shape =
-      make_shape(checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(model));
+  const auto shape = make_shape(
+      checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(config.model, *device));
   if (!shape) return shape.error();  // the same on all
-  Loaded loaded{checkpoint->config(), *shape, load_weights(*shape, *checkpoint)};
-  if (const Status all = agree("the loaded model", {}); !all) return all.error();
-  return loaded;
+  Result<std::unique_ptr<RankModel>> model =
+      load_rank_model(*shape, *checkpoint, {*device, config.engine.cache_tokens, mesh.world_rank});
+  const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});
+  if (!all) return all.error();
+  return Loaded{checkpoint->config(), *shape, *std::move(model)};
 }
 
 }  // namespace
@@ -87,16 +85,16 @@ Result<Loaded> load_model(const ModelSection& model, const Mesh& mesh) {
 struct EngineHost::Parts {
   Parts(Loaded loaded, const EngineSection& engine, const Mesh& mesh)
       : config(std::move(loaded.config)),
-        weights(std::move(loaded.weights)),
         num_threads(threads_of(engine, mesh)),
         watch(mesh, std::chrono::seconds(engine.watchdog_s), pulse),
         communicator(make_mpi_communicator(mesh, watch)),
         control(make_mpi_control_channel(mesh, watch)),
-        cache(cache_shape(loaded.shape, engine)),
+        model(std::move(loaded.model)),
         coordinator(mesh.tp_rank == 0
                         ? std::make_unique<Coordinator>(limits_of(engine, config), &pulse)
                         : nullptr),
         shape(loaded.shape),
+        collective_deadline(std::chrono::seconds(engine.watchdog_s)),
         is_front(mesh.world_rank == 0) {
     if (mesh.num_replicas > 1) connect(engine, mesh);
   }
@@ -122,15 +120,15 @@ struct EngineHost::Parts {
 
   // In order of use: each is destroyed before what it refers to.
   const ModelConfig config;
-  const ModelWeights weights;
   const int num_threads;
   Pulse pulse;
   RankWatch watch;
   TimedCommunicator communicator;
   const std::unique_ptr<ControlChannel> control;
-  CacheStore cache;
+  const std::unique_ptr<RankModel> model;
   const std::unique_ptr<Coordinator> coordinator;
   const ModelShape shape;
+  const std::chrono::milliseconds collective_deadline;  // for another rank to come
   const bool is_front;
   std::unique_ptr<Mailbox> mailbox;    // this and the next three: of several replicas only
   std::unique_ptr<FrontLink> front;    // rank 0
@@ -143,18 +141,11 @@ EngineHost::EngineHost(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) 
 EngineHost::~EngineHost() = default;
 
 Result<std::unique_ptr<EngineHost>> EngineHost::load(const Config& config, const Mesh& mesh) {
-  auto loaded = load_model(config.model, mesh);
+  auto loaded = load_model(config, mesh);
   if (!loaded) return loaded.error();
   auto parts = std::make_unique<Parts>(*std::move(loaded), config.engine, mesh);
-  const std::int64_t cache_mib =
-      (parts->cache.shape().bytes_per_token() * parts->cache.shape().capacity) >> 20;
-  log_info(concat("model loaded; cache for ",
-                  config.engine.cache_tokens,
-                  " tokens, up to ",
-                  cache_mib,
-                  " MiB; ",
-                  parts->num_threads,
-                  " compute threads"));
+  log_info(concat(
+      "model loaded; ", parts->model->description(), "; ", parts->num_threads, " compute threads"));
   return std::unique_ptr<EngineHost>(new EngineHost(std::move(parts)));
 }
 
@@ -188,7 +179,7 @@ void EngineHost::shut_down(bool finish_running) {
 Status EngineHost::run() {
   // The number is the calling thread's own, hence set here and not where the engine was made.
   at::set_num_threads(parts_->num_threads);
-  CpuModel model(parts_->shape, parts_->weights, parts_->cache, parts_->communicator);
+  Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());

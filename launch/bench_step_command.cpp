@@ -1,0 +1,139 @@
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "benchmarks/step/step_bench.h"
+#include "launch/commands.h"
+#include "launch/exit_status.h"
+#include "launch/program.h"
+#include "parallel/deadline.h"
+#include "runtime/base/concat.h"
+#include "runtime/model/rank_model.h"
+
+namespace rubato {
+namespace {
+
+struct StepArguments {
+  std::string shape = "small";
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::vector<int> rows = {1, 16, 64};
+  std::vector<int> canvases = {256};
+  std::vector<int> boundaries = {0};
+  std::vector<int> sequences = {1};
+  int repeat = 10;
+  int threads = 0;
+  HardwareLimits limits;
+  std::string json;
+};
+
+std::vector<StepCase> cases_of(const StepArguments& arguments) {
+  std::vector<StepCase> cases;
+  for (const int sequences : arguments.sequences) {
+    for (const int canvas : arguments.canvases) {
+      for (const int rows : arguments.rows) {
+        if (rows > 0 && rows <= canvas) cases.push_back({rows, canvas, 0, sequences});
+      }
+      for (const int boundary : arguments.boundaries) {
+        if (boundary >= 0) cases.push_back({0, canvas, boundary, sequences});
+      }
+    }
+  }
+  return cases;
+}
+
+int refuse(const Error& error) {
+  std::cerr << "rubato bench step: " << error.message << '\n';
+  return kCannotStart;
+}
+
+int run(const StepArguments& arguments) {
+  const Result<Device> device = choose_device(arguments.device);
+  if (!device) return refuse(device.error());
+  const bool halves =
+      arguments.dtype == "auto" ? *device == Device::kCuda : arguments.dtype == "bfloat16";
+  const Result<ModelShape> shape =
+      shape_named(arguments.shape, halves ? Storage::kBFloat16 : Storage::kFloat32);
+  if (!shape) return refuse(shape.error());
+  if (arguments.threads > 0) at::set_num_threads(arguments.threads);
+  const std::vector<StepCase> cases = cases_of(arguments);
+  std::int64_t tokens = 1;
+  for (const StepCase& step : cases) {
+    tokens = std::max(tokens, std::int64_t{step.sequences} * step.canvas);
+    if (step.canvas > shape->max_positions || step.boundary >= shape->num_layers) {
+      return refuse({Code::kInvalidArgument,
+                     concat("a canvas of ",
+                            step.canvas,
+                            ", refreshed from layer ",
+                            step.boundary,
+                            "; allowed: up to ",
+                            shape->max_positions,
+                            " positions, layers 0 to ",
+                            shape->num_layers - 1)});
+    }
+  }
+  Result<std::unique_ptr<RankModel>> rank = random_rank_model(*shape, {*device, tokens, 0});
+  if (!rank) return refuse(rank.error());
+  const std::string setup = concat("rubato ",
+                                   program_version(),
+                                   ", random weights of ",
+                                   arguments.shape,
+                                   ", ",
+                                   halves ? "bfloat16" : "float32",
+                                   "; ",
+                                   (*rank)->description());
+  std::cout << setup << std::endl;
+  SingleCommunicator alone;
+  Model& model = (*rank)->start(alone, kDefaultCollectiveDeadline);
+  std::vector<StepResult> results;
+  for (const StepCase& step : cases)
+    results.push_back(measure_step(model, step, arguments.repeat, arguments.limits));
+  std::cout << to_table(results) << std::flush;
+  if (arguments.json.empty()) return kDone;
+  std::ofstream out(arguments.json);
+  out << to_json(results, setup) << std::flush;
+  if (out) return kDone;
+  return refuse({Code::kInvalidArgument, concat("cannot write ", arguments.json), "--json"});
+}
+
+}  // namespace
+
+void add_bench_step_command(CLI::App& bench, Action& action) {
+  CLI::App* command =
+      bench.add_subcommand("step", "Milliseconds of a step on random weights, and their floor");
+  const auto arguments = std::make_shared<StepArguments>();
+  const auto list = [&](const char* name, std::vector<int>& place, const char* what) {
+    command->add_option(name, place, what)->delimiter(',')->capture_default_str();
+  };
+  command
+      ->add_option(
+          "--shape", arguments->shape, "llada-8b, small, or D_MODEL,LAYERS,HEADS,MLP,VOCABULARY")
+      ->capture_default_str();
+  command->add_option("--device", arguments->device, "What to compute on")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  command->add_option("--dtype", arguments->dtype, "Of weights and caches")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
+  list("--rows", arguments->rows, "Rows of a sequence's reuse pass; 0: none is measured");
+  list("--canvas", arguments->canvases, "Positions of a sequence");
+  list("--boundary", arguments->boundaries, "First layers of a refresh; -1: none is measured");
+  list("--sequences", arguments->sequences, "Sequences in a step");
+  command->add_option("--repeat", arguments->repeat, "Times to measure")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--threads", arguments->threads, "CPU threads; 0: torch's choice")
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--bandwidth",
+                      arguments->limits.gigabytes_per_second,
+                      "GB/s that memory gives, for the floor");
+  command->add_option(
+      "--teraflops", arguments->limits.teraflops, "TFLOP/s that matrix products reach, likewise");
+  command->add_option("--json", arguments->json, "File to write the numbers to")->type_name("FILE");
+  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace rubato
