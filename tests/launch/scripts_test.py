@@ -8,7 +8,17 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = ["launch/setup", "launch/build", "launch/up", "launch/serve", "tests/run", ".ci/run", "benchmarks/results"]
+SCRIPTS = [
+    "launch/setup",
+    "launch/build",
+    "launch/bundle",
+    "launch/up",
+    "launch/serve",
+    "benchmarks/gpu_session",
+    "tests/run",
+    ".ci/run",
+    "benchmarks/results",
+]
 
 
 def run(*command):
@@ -39,10 +49,10 @@ def test_unknown_option_is_refused_by_name(script):
     assert "--no-such-option" in result.stderr
 
 
-def test_build_for_cuda_says_it_is_not_supported():
-    result = run(ROOT / "launch/build", "--cuda")
+def test_build_refuses_an_architecture_without_cuda():
+    result = run(ROOT / "launch/build", "--arch", "90")
     assert result.returncode == 2
-    assert "not supported" in result.stderr
+    assert "--cuda" in result.stderr
 
 
 @pytest.mark.parametrize(
