@@ -25,7 +25,9 @@ StagedCommunicator::~StagedCommunicator() {
 std::byte* StagedCommunicator::staged(std::int64_t bytes) {
   if (bytes > size_) {
     RUBATO_CUDA(cudaFreeHost(memory_));
-    RUBATO_CUDA(cudaMallocHost(&memory_, bytes));
+    void* memory = nullptr;
+    RUBATO_CUDA(cudaMallocHost(&memory, bytes));
+    memory_ = static_cast<std::byte*>(memory);
     size_ = bytes;
   }
   return memory_;

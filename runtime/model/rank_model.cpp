@@ -5,7 +5,7 @@
 
 #include "runtime/base/concat.h"
 #include "runtime/model/cpu_model.h"
-#ifdef RUBATO_CUDA
+#ifdef RUBATO_WITH_CUDA
 #include "runtime/model/cuda/gpu_rank.h"
 #endif
 
@@ -44,7 +44,7 @@ class CpuRank final : public RankModel {
   std::optional<CpuModel> model_;
 };
 
-#ifdef RUBATO_CUDA
+#ifdef RUBATO_WITH_CUDA
 class CudaRank final : public RankModel {
  public:
   explicit CudaRank(std::unique_ptr<cuda::GpuRank> rank) : rank_(std::move(rank)) {}
@@ -113,7 +113,7 @@ std::unique_ptr<RankModel> on_cpu(const ModelShape& shape,
 
 Result<Device> choose_device(const std::string& name) {
   if (name == "cpu") return Device::kCpu;
-#ifdef RUBATO_CUDA
+#ifdef RUBATO_WITH_CUDA
   if (cuda::num_gpus() > 0) return Device::kCuda;
   if (name == "cuda") {
     return Error{Code::kUnavailable,
@@ -134,7 +134,7 @@ Result<Device> choose_device(const std::string& name) {
 Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
                                                    const Checkpoint& checkpoint,
                                                    const Placement& placement) {
-#ifdef RUBATO_CUDA
+#ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
     return on_gpu(cuda::GpuRank::load(
         shape, checkpoint, placement.cache_tokens, placement.rank % cuda::num_gpus()));
@@ -145,7 +145,7 @@ Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
 
 Result<std::unique_ptr<RankModel>> random_rank_model(const ModelShape& shape,
                                                      const Placement& placement) {
-#ifdef RUBATO_CUDA
+#ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
     return on_gpu(
         cuda::GpuRank::random(shape, placement.cache_tokens, placement.rank % cuda::num_gpus()));
