@@ -87,7 +87,7 @@ struct EngineHost::Parts {
       : config(std::move(loaded.config)),
         num_threads(threads_of(engine, mesh)),
         watch(mesh, std::chrono::seconds(engine.watchdog_s), pulse),
-        communicator(make_mpi_communicator(mesh, watch)),
+        communicator(make_mpi_communicator(mesh, watch), pulse),
         control(make_mpi_control_channel(mesh, watch)),
         model(std::move(loaded.model)),
         coordinator(mesh.tp_rank == 0
@@ -168,7 +168,7 @@ GenerationClient* EngineHost::client() {
 }
 
 std::int64_t EngineHost::collective_nanoseconds() const {
-  return parts_->communicator.nanoseconds();
+  return std::chrono::nanoseconds(parts_->pulse.exchanging()).count();
 }
 
 void EngineHost::shut_down(bool finish_running) {

@@ -5,7 +5,8 @@
 
 namespace rubato {
 
-/// Whether the other ranks answer this one in time. Its engine thread writes, any thread reads.
+/// Whether the other ranks answer this one in time, and what exchanging tensors with them costs it.
+/// Its engine thread writes, any thread reads.
 class Pulse {
  public:
   using Clock = std::chrono::steady_clock;
@@ -21,6 +22,11 @@ class Pulse {
     answered_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
+  /// A collective on tensors took that long, waiting for the others included.
+  void exchanged(Clock::duration spent) {
+    exchanging_.fetch_add(spent.count(), std::memory_order_relaxed);
+  }
+
   /// False while the others keep this rank waiting longer than they should.
   bool on_time() const {
     return Clock::now().time_since_epoch().count() < late_from_.load(std::memory_order_relaxed);
@@ -32,11 +38,17 @@ class Pulse {
     return Clock::now().time_since_epoch() - since;
   }
 
+  /// In collectives on tensors, since the start.
+  Clock::duration exchanging() const {
+    return Clock::duration(exchanging_.load(std::memory_order_relaxed));
+  }
+
  private:
   static constexpr Clock::rep kNotWaiting = Clock::duration::max().count();
 
   std::atomic<Clock::rep> late_from_{kNotWaiting};
   std::atomic<Clock::rep> answered_at_{Clock::now().time_since_epoch().count()};
+  std::atomic<Clock::rep> exchanging_{0};
 };
 
 }  // namespace rubato

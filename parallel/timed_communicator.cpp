@@ -1,16 +1,12 @@
 #include "parallel/timed_communicator.h"
 
-#include <chrono>
-
 namespace rubato {
 
 template <class Collective>
 void TimedCommunicator::time(const Collective& collective) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
+  const Pulse::Clock::time_point begin = Pulse::Clock::now();
   collective();
-  const std::chrono::nanoseconds spent = Clock::now() - begin;
-  nanoseconds_.fetch_add(spent.count(), std::memory_order_relaxed);
+  pulse_.exchanged(Pulse::Clock::now() - begin);
 }
 
 void TimedCommunicator::all_reduce_sum(at::Tensor& t) {

@@ -1,17 +1,19 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 
 #include "parallel/communicator.h"
+#include "parallel/pulse.h"
 
 namespace rubato {
 
-/// Another communicator, and the time spent in it: in moving data and in waiting for the ranks that
-/// come later. `nanoseconds` on any thread, the rest on the engine thread.
+/// Another communicator, which tells `pulse` the time spent in it: in moving data and in waiting
+/// for the ranks that come later. (Of a back end that only enqueues: how long that takes.) Engine
+/// thread.
 class TimedCommunicator final : public Communicator {
  public:
-  explicit TimedCommunicator(std::unique_ptr<Communicator> timed) : timed_(std::move(timed)) {}
+  TimedCommunicator(std::unique_ptr<Communicator> timed, Pulse& pulse)
+      : timed_(std::move(timed)), pulse_(pulse) {}
 
   int rank() const override { return timed_->rank(); }
   int size() const override { return timed_->size(); }
@@ -19,15 +21,12 @@ class TimedCommunicator final : public Communicator {
   void all_gather(const at::Tensor& mine, at::Tensor& all) override;
   void broadcast(at::Tensor& t, int root) override;
 
-  /// In all collectives since the start.
-  std::int64_t nanoseconds() const { return nanoseconds_.load(std::memory_order_relaxed); }
-
  private:
   template <class Collective>
   void time(const Collective& collective);
 
   const std::unique_ptr<Communicator> timed_;
-  std::atomic<std::int64_t> nanoseconds_ = 0;
+  Pulse& pulse_;
 };
 
 }  // namespace rubato

@@ -64,6 +64,14 @@ class Families {
     families_.push_back(std::move(time));
   }
 
+  void collective_time() {
+    MetricFamily& family = add("rubato_collective_time_seconds_total",
+                               "Time in collectives between ranks, waiting included",
+                               MetricType::Counter);
+    for (std::size_t i = 0; i < replicas_.size(); ++i)
+      family.metric[i].counter.value = replicas_[i].collective_s;
+  }
+
   template <const auto& kBounds>
   void histogram(const char* name,
                  const char* help,
@@ -117,7 +125,11 @@ std::vector<MetricFamily> engine_metrics(std::span<const EngineStatus> replicas)
   families.gauge("rubato_cache_tokens_free", "Cache rows that are free", [](const auto& status) {
     return status.cache_tokens_total - status.cache_tokens_used;
   });
+  families.gauge("rubato_heartbeat_age_seconds",
+                 "Since all ranks of the replica have answered",
+                 of(&EngineStatus::heartbeat_age_s));
   families.step_times();
+  families.collective_time();
   families.counter("rubato_prompt_tokens_total",
                    "Prompt tokens of admitted generations, suffixes included",
                    &EngineCounters::prompt_tokens);

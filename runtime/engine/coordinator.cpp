@@ -88,7 +88,10 @@ EngineStatus Coordinator::status() const {
   EngineStatus status = status_;
   status.waiting += static_cast<int>(inbox_.size());
   status.outstanding_tokens = outstanding_tokens_;
-  status.ready = status.ready && (pulse_ == nullptr || pulse_->on_time());
+  if (pulse_ == nullptr) return status;
+  status.ready = status.ready && pulse_->on_time();
+  status.collective_s = std::chrono::duration<double>(pulse_->exchanging()).count();
+  status.heartbeat_age_s = pulse_->age().count();
   return status;
 }
 

@@ -46,7 +46,7 @@ class Coordinator final : public GenerationClient {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `pulse`: whether the other ranks answer, without which it is not ready; null: there are none.
+  /// `pulse`: whether the other ranks answer, without which it is not ready; null: nobody looks.
   /// `now`: the clock by which queue times are told.
   explicit Coordinator(CoordinatorLimits limits,
                        const Pulse* pulse = nullptr,

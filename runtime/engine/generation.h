@@ -85,6 +85,8 @@ struct EngineStatus {
   std::int64_t outstanding_tokens = 0;  ///< canvas positions of all generations not yet ended
   StepTimes times = {};                 ///< of all steps since the start
   EngineCounters counters = {};         ///< since the start
+  double collective_s = 0;              ///< in collectives on tensors since the start
+  double heartbeat_age_s = 0;           ///< since all ranks of the replica have answered
 
   bool operator==(const EngineStatus&) const = default;
 };

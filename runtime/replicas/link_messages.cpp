@@ -174,6 +174,8 @@ void put(ByteWriter& writer, const StatusMessage& message) {
   writer.put(status.outstanding_tokens);
   writer.put(status.times);
   writer.put(status.counters);
+  writer.put(status.collective_s);
+  writer.put(status.heartbeat_age_s);
   writer.put<std::uint8_t>(message.ended);
 }
 
@@ -187,6 +189,8 @@ void get(ByteReader& reader, StatusMessage& message) {
   status.outstanding_tokens = reader.get<std::int64_t>();
   status.times = reader.get<StepTimes>();
   status.counters = reader.get<EngineCounters>();
+  status.collective_s = reader.get<double>();
+  status.heartbeat_age_s = reader.get<double>();
   message.ended = reader.get<std::uint8_t>() != 0;
 }
 

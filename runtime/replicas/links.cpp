@@ -114,7 +114,9 @@ void LeaderLink::tick(bool stalled) {
   if (now - last_heard_ > watch_.deadline) watch_.on_lost(front_);
   const auto since_told = now - last_told_;
   if (since_told < kStatusInterval) return;
-  if (since_told > kHeartbeat || coordinator_.status() != told_) post_status(/*ended=*/false);
+  EngineStatus status = coordinator_.status();
+  status.heartbeat_age_s = told_.heartbeat_age_s;  // changes always and is no news
+  if (since_told > kHeartbeat || status != told_) post_status(/*ended=*/false);
 }
 
 void LeaderLink::post_status(bool ended) {

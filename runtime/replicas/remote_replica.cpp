@@ -3,9 +3,14 @@
 #include "runtime/base/check.h"
 
 namespace rubato {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
 
 RemoteReplica::RemoteReplica(const CoordinatorLimits& limits, Post post)
-    : limits_(limits), post_(std::move(post)), last_heard_(std::chrono::steady_clock::now()) {
+    : limits_(limits), post_(std::move(post)), last_heard_(Clock::now()), told_at_(last_heard_) {
   status_.ready = true;
   status_.cache_tokens_total = limits.scheduler.cache_tokens;
 }
@@ -31,6 +36,7 @@ EngineStatus RemoteReplica::status() const {
   const std::lock_guard lock(mutex_);
   EngineStatus status = status_;
   status.outstanding_tokens = outstanding_tokens_;
+  status.heartbeat_age_s += std::chrono::duration<double>(Clock::now() - told_at_).count();
   return status;
 }
 
@@ -42,12 +48,13 @@ void RemoteReplica::shut_down(bool finish_running) {
 }
 
 void RemoteReplica::receive(const LinkMessage& message) {
-  last_heard_ = std::chrono::steady_clock::now();
+  last_heard_ = Clock::now();
   if (const auto* update = std::get_if<UpdateMessage>(&message)) return pass_on(*update);
   const auto* status = std::get_if<StatusMessage>(&message);
   RUBATO_CHECK(status != nullptr, "a replica sent a message of kind ", message.index());
   const std::lock_guard lock(mutex_);
   status_ = status->status;
+  told_at_ = last_heard_;
   status_.ready = status_.ready && accepting_;
   ended_ = status->ended;
 }

@@ -61,6 +61,7 @@ class RemoteReplica final : public GenerationClient {
   std::map<LinkId, Generation> generations_;
   LinkId next_id_ = 1;
   EngineStatus status_;
+  std::chrono::steady_clock::time_point told_at_;  // `status_`
   std::int64_t outstanding_tokens_ = 0;
   bool accepting_ = true;
   bool ended_ = false;

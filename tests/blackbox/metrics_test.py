@@ -72,6 +72,15 @@ def test_gauges_tell_of_the_load(api):
     assert free + samples["rubato_cache_tokens_used", 'replica="0"'] == load["cache_tokens_total"]
 
 
+def test_ranks_answer_and_exchange(api):
+    before = read(api)
+    api.answer(*chat())
+    after = read(api)
+    assert change(before, after)("rubato_collective_time_seconds_total", 'replica="0"') > 0
+    watchdog = 3  # engine.watchdog_s: a server whose ranks are silent for longer is none any more
+    assert 0 <= after["rubato_heartbeat_age_seconds", 'replica="0"'] < watchdog
+
+
 def test_no_label_holds_what_a_client_sent(api):
     api.get("/v1/models/very-secret")
     api.get("/very-secret")

@@ -24,6 +24,8 @@ EngineStatus busy() {
   status.counters.boundaries.observe(1000);
   status.counters.similarities.observe(0.875);
   status.times.kinds[1] = {.steps = 4, .nanoseconds = {0, 0, 1'500'000'000}};
+  status.collective_s = 0.25;
+  status.heartbeat_age_s = 0.125;
   return status;
 }
 
@@ -48,7 +50,9 @@ TEST(EngineMetrics, TellWhereTheTimeOfStepsWent) {
        {"rubato_steps_total{replica=\"1\",kind=\"partial\"} 4\n",
         "rubato_steps_total{replica=\"0\",kind=\"full\"} 0\n",
         "rubato_step_time_seconds_total{replica=\"1\",kind=\"partial\",phase=\"reduce\"} 1.5\n",
-        "rubato_step_time_seconds_total{replica=\"0\",kind=\"reuse\",phase=\"plan\"} 0\n"}) {
+        "rubato_step_time_seconds_total{replica=\"0\",kind=\"reuse\",phase=\"plan\"} 0\n",
+        "rubato_collective_time_seconds_total{replica=\"1\"} 0.25\n",
+        "rubato_heartbeat_age_seconds{replica=\"1\"} 0.125\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }

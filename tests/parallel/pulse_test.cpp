@@ -35,5 +35,13 @@ TEST(Pulse, CountsItsAgeFromTheLastAnswer) {
   EXPECT_LT(pulse.age(), kLong);
 }
 
+TEST(Pulse, AddsUpWhatExchangesTook) {
+  Pulse pulse;
+  EXPECT_EQ(pulse.exchanging(), Clock::duration(0));
+  pulse.exchanged(Clock::duration(2));
+  pulse.exchanged(Clock::duration(3));
+  EXPECT_EQ(pulse.exchanging(), Clock::duration(5));
+}
+
 }  // namespace
 }  // namespace rubato

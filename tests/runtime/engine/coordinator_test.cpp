@@ -347,6 +347,15 @@ TEST(CoordinatorWithOtherRanks, IsReadyWhileTheyAnswerInTime) {
   EXPECT_TRUE(coordinator.status().ready);
 }
 
+TEST(CoordinatorWithOtherRanks, SaysHowLongAgoTheyAnsweredAndWhatExchangesCost) {
+  Pulse pulse;
+  const Coordinator coordinator({}, &pulse);
+  pulse.answered(Pulse::Clock::now() - std::chrono::hours(1));
+  pulse.exchanged(std::chrono::milliseconds(750));
+  EXPECT_GE(coordinator.status().heartbeat_age_s, 3600);
+  EXPECT_EQ(coordinator.status().collective_s, 0.75);
+}
+
 TEST(CoordinatorWithOtherRanks, IsNotReadyOnceItIsShutDownThoughTheyAnswer) {
   const Pulse pulse;
   Coordinator coordinator({}, &pulse);

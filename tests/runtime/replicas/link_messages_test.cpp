@@ -52,6 +52,8 @@ StatusMessage some_status() {
       .times = {{{{.steps = 7, .nanoseconds = {1, 2, 3}}, {}, {.steps = 1, .nanoseconds = {}}}}}};
   status.counters.prompt_tokens = 5;
   status.counters.similarities.observe(0.97);
+  status.collective_s = 0.5;
+  status.heartbeat_age_s = 0.25;
   return {status, true};
 }
 
