@@ -117,6 +117,19 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
   return answer;
 }
 
+std::vector<std::int64_t> VocabularyStatistics::whole_rows(
+    std::span<const StepSequence> sequences) {
+  std::vector<std::int64_t> rows;
+  std::int64_t row = 0;
+  for (const StepSequence& sequence : sequences) {
+    const bool whole = truncates(sequence.sampling) || sequence.top_logprobs > 0;
+    for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i, ++row) {
+      if (whole) rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
 void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
                                    const RowLogits& row_logits,
                                    std::vector<std::vector<Candidate>>& candidates) {

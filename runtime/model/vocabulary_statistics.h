@@ -36,6 +36,9 @@ class VocabularyStatistics {
                                             std::vector<double> gathered,
                                             const RowLogits& row_logits);
 
+  /// The eligible rows, counted over all sequences, that `merge` asks for whole.
+  static std::vector<std::int64_t> whole_rows(std::span<const StepSequence> sequences);
+
   /// Of a row a rank says: the pick's score, logit and id; those of the best id that is not MASK;
   /// then by group of ids the greatest logit and the sum of exp(logit - greatest).
   std::int64_t numbers_per_row() const { return numbers_per_row_; }

@@ -65,7 +65,6 @@ void CudaModel::copy(void* to, const void* from, std::int64_t bytes, int kind) {
 
 void CudaModel::wait() {
   device_.wait(stream_);
-  ++num_waits_;
 }
 
 CudaModel::DevicePass CudaModel::upload(const PassLists& lists) {
@@ -470,14 +469,14 @@ std::vector<std::vector<Candidate>> CudaModel::candidates(std::span<const StepSe
          device_sums_.bytes(0),
          sums_.all_mass * sizeof(float),
          cudaMemcpyDeviceToHost);
+  host_logits_.start(logits_.as<float>(0),
+                     shape_.local_vocabulary(),
+                     VocabularyStatistics::whole_rows(sequences),
+                     stream_);
   wait();
   std::copy_n(host, gathered.size(), gathered.begin());
   return vocabulary_.merge(sequences, std::move(gathered), [this](std::int64_t row) {
-    const std::int64_t width = shape_.local_vocabulary();
-    float* logits = host_logits_.as<float>(width);
-    copy(logits, logits_.as<float>(0) + row * width, width * sizeof(float), cudaMemcpyDeviceToHost);
-    wait();
-    return std::span<const float>(logits, width);
+    return host_logits_.row(row, [this] { wait(); });
   });
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/model/cuda/device_cache.h"
 #include "runtime/model/cuda/device_plan.h"
 #include "runtime/model/cuda/device_weights.h"
+#include "runtime/model/cuda/fetched_rows.h"
 #include "runtime/model/cuda/gemm.h"
 #include "runtime/model/cuda/pass_lists.h"
 #include "runtime/model/cuda/row_questions.h"
@@ -36,9 +37,6 @@ class CudaModel final : public Model {
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
                                                  TokenId mask_id) override;
   std::span<const float> attention_mass(int sequence) override;
-
-  /// How often this rank has waited for its GPU.
-  std::int64_t num_waits() const { return num_waits_; }
 
   /// Bytes that a rank needs besides weights and caches, for up to `cache_rows` rows in a step.
   static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
@@ -79,7 +77,6 @@ class CudaModel final : public Model {
   SumLists sums_;  // of the step's reuse pass, with the layout of all sums
   SumTask sum_task_;
   int kept_layers_ = 0;  // whose old rows are kept before their sums are made
-  std::int64_t num_waits_ = 0;
 
   Memory cos_, sin_;    // [max_positions, head_dim / 2]
   Memory row_of_;       // [capacity]: mark_rows' map, -1 between passes
@@ -102,7 +99,7 @@ class CudaModel final : public Model {
   Memory changes_, host_changes_{Memory::Place::kPinned};
   Memory vocabulary_scratch_, numbers_, all_numbers_;
   Memory host_numbers_{Memory::Place::kPinned}, host_sums_{Memory::Place::kPinned};
-  Memory host_logits_{Memory::Place::kPinned};
+  FetchedRows host_logits_;
 };
 
 }  // namespace rubato::cuda

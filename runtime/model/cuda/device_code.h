@@ -17,7 +17,7 @@
   kernel<<<grid, block, 0, stream>>>(__VA_ARGS__)
 #else
 #define RUBATO_LAUNCH(kernel, grid, block, stream, ...) \
-  (static_cast<void>(stream), ::rubato::emulation::launch(kernel, grid, block, __VA_ARGS__))
+  ::rubato::emulation::launch(kernel, grid, block, stream, __VA_ARGS__)
 #endif
 
 namespace rubato::cuda {

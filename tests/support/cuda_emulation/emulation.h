@@ -4,10 +4,12 @@
 #include <cstring>
 #include <functional>
 
+#include "tests/support/cuda_emulation/device.h"
+
 /// Runs CUDA kernels on a processor: each thread of a block is a fiber, which gives way at barriers
 /// and wherever a warp's threads meet. Blocks run one after the other. A barrier that some thread
 /// of the block (or lane of the warp) can no longer reach ends the process with a message. Every
-/// host thread may launch; what it launches is done on return.
+/// host thread may launch; what it launches runs when it is the stream's turn (device.h).
 namespace rubato::emulation {
 
 struct dim3 {
@@ -18,10 +20,10 @@ extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 void run(dim3 grid, dim3 block, const std::function<void()>& kernel);
 
-/// A kernel whose arguments are copied, as a launch copies them.
+/// Enqueues a kernel, whose arguments are copied as a launch copies them.
 template <class Kernel, class... Arguments>
-void launch(Kernel kernel, dim3 grid, dim3 block, Arguments... arguments) {
-  run(grid, block, [=] { kernel(arguments...); });
+void launch(Kernel kernel, dim3 grid, dim3 block, CUstream_st* stream, Arguments... arguments) {
+  enqueue(stream, [=] { run(grid, block, [=] { kernel(arguments...); }); });
 }
 
 void block_barrier();

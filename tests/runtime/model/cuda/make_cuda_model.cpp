@@ -14,9 +14,14 @@ CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
           .bfloat16 = shape.storage == Storage::kBFloat16};
 }
 
+std::unique_ptr<DeviceCommunicator> device_communicator(Communicator& host) {
+  if (host.size() == 1) return std::make_unique<SingleDeviceCommunicator>();
+  return std::make_unique<StagedCommunicator>(host);
+}
+
 /// A model and what it refers to.
 struct Rank {
-  StagedCommunicator device;
+  std::unique_ptr<DeviceCommunicator> device;
   DeviceWeights weights;
   DeviceCache cache;
   CudaModel model;
@@ -25,10 +30,10 @@ struct Rank {
        const Checkpoint& checkpoint,
        Communicator& communicator,
        std::int64_t cache_tokens)
-      : device(communicator),
+      : device(device_communicator(communicator)),
         weights(load_device_weights(shape, checkpoint, nullptr)),
         cache(cache_shape(shape, cache_tokens)),
-        model(shape, weights, cache, communicator, device, nullptr) {}
+        model(shape, weights, cache, communicator, *device, nullptr) {}
 };
 
 }  // namespace

@@ -1,12 +1,12 @@
 #pragma once
 
 // Stands in for the CUDA runtime where there is neither toolkit nor GPU: memory is the process's
-// own, a stream does at once what it is told, and a kernel runs thread by thread (emulation.h).
-// What the tests of runtime/model/cuda compile against in a CPU build.
+// own, a stream runs late (device.h), and a kernel runs thread by thread (emulation.h). What the
+// tests of runtime/model/cuda compile against in a CPU build.
 
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
+
+#include "tests/support/cuda_emulation/device.h"
 
 using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
@@ -33,44 +33,61 @@ inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return cudaSuccess;
 }
 
-/// Filled with a pattern, so that what is read before it is written shows.
 template <class T>
 cudaError_t cudaMalloc(T** memory, std::size_t bytes) {
-  *memory = static_cast<T*>(std::malloc(bytes));
-  if (*memory == nullptr) return cudaErrorMemoryAllocation;
-  std::memset(static_cast<void*>(*memory), 0x7f, bytes);
-  return cudaSuccess;
-}
-inline cudaError_t cudaFree(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
+  *memory = static_cast<T*>(rubato::emulation::allocate(bytes, /*pinned=*/false));
+  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 template <class T>
 cudaError_t cudaMallocHost(T** memory, std::size_t bytes) {
-  return cudaMalloc(memory, bytes);
+  *memory = static_cast<T*>(rubato::emulation::allocate(bytes, /*pinned=*/true));
+  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+inline cudaError_t cudaFree(void* memory) {
+  rubato::emulation::free(memory);
+  return cudaSuccess;
 }
 inline cudaError_t cudaFreeHost(void* memory) {
   return cudaFree(memory);
 }
-inline cudaError_t cudaMemcpyAsync(
-    void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t = nullptr) {
-  if (bytes > 0) std::memmove(to, from, bytes);
+inline cudaError_t cudaMemcpyAsync(void* to,
+                                   const void* from,
+                                   std::size_t bytes,
+                                   cudaMemcpyKind kind,
+                                   cudaStream_t stream = nullptr) {
+  if (bytes == 0) return cudaSuccess;
+  switch (kind) {
+    case cudaMemcpyHostToDevice:
+      rubato::emulation::copy_to_device(to, from, bytes, stream);
+      break;
+    case cudaMemcpyDeviceToHost:
+      rubato::emulation::copy_to_host(to, from, bytes, stream);
+      break;
+    case cudaMemcpyDeviceToDevice:
+      rubato::emulation::copy_on_device(to, from, bytes, stream);
+      break;
+  }
   return cudaSuccess;
 }
-inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t = nullptr) {
-  if (bytes > 0) std::memset(to, value, bytes);
+inline cudaError_t cudaMemsetAsync(void* to,
+                                   int value,
+                                   std::size_t bytes,
+                                   cudaStream_t stream = nullptr) {
+  if (bytes > 0) rubato::emulation::fill(to, value, bytes, stream);
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = nullptr;
+  *stream = rubato::emulation::make_stream();
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamDestroy(cudaStream_t) {
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  rubato::emulation::destroy_stream(stream);
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamQuery(cudaStream_t) {
-  return cudaSuccess;
+inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return rubato::emulation::advance(stream) ? cudaErrorNotReady : cudaSuccess;
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  rubato::emulation::wait(stream);
   return cudaSuccess;
 }

@@ -1,0 +1,161 @@
+#include "tests/support/cuda_emulation/device.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/base/check.h"
+
+struct CUstream_st {
+  std::deque<std::function<void()>> work;
+};
+
+namespace rubato::emulation {
+namespace {
+
+/// All memory there is, by its first address.
+struct Allocations {
+  struct Range {
+    std::size_t bytes;
+    bool pinned;
+  };
+  std::mutex mutex;
+  std::map<const std::byte*, Range> ranges;
+
+  /// The allocation that holds all of [data, data + bytes), or null.
+  const Range* find(const void* data, std::size_t bytes) {
+    const std::scoped_lock lock(mutex);
+    const auto* begin = static_cast<const std::byte*>(data);
+    auto after = ranges.upper_bound(begin);
+    if (after == ranges.begin()) return nullptr;
+    const auto& [first, range] = *--after;
+    return begin + bytes <= first + range.bytes ? &range : nullptr;
+  }
+  bool pinned(const void* data, std::size_t bytes) {
+    const Range* range = find(data, bytes);
+    return range != nullptr && range->pinned;
+  }
+};
+
+Allocations& allocations() {
+  static Allocations all;
+  return all;
+}
+
+void check_device(const void* data, std::size_t bytes) {
+  const Allocations::Range* range = allocations().find(data, bytes);
+  RUBATO_CHECK(range != nullptr && !range->pinned, bytes, " bytes are not the device's");
+}
+
+/// This thread's streams; the first is its null stream.
+std::vector<std::unique_ptr<CUstream_st>>& streams() {
+  thread_local std::vector<std::unique_ptr<CUstream_st>> mine = [] {
+    std::vector<std::unique_ptr<CUstream_st>> first;
+    first.push_back(std::make_unique<CUstream_st>());
+    return first;
+  }();
+  return mine;
+}
+
+CUstream_st& stream_of(CUstream_st* stream) {
+  return stream == nullptr ? *streams().front() : *stream;
+}
+
+void run_all(CUstream_st& stream) {
+  while (!stream.work.empty()) {
+    const auto next = std::move(stream.work.front());
+    stream.work.pop_front();
+    next();
+  }
+}
+
+}  // namespace
+
+Counts& counts() {
+  thread_local Counts mine;
+  return mine;
+}
+
+void* allocate(std::size_t bytes, bool pinned) {
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) return nullptr;
+  std::memset(memory, 0x7f, bytes);
+  ++counts().allocations;
+  const std::scoped_lock lock(allocations().mutex);
+  allocations().ranges[static_cast<const std::byte*>(memory)] = {bytes, pinned};
+  return memory;
+}
+
+void free(void* memory) {
+  if (memory == nullptr) return;
+  for (const auto& stream : streams()) run_all(*stream);
+  {
+    const std::scoped_lock lock(allocations().mutex);
+    allocations().ranges.erase(static_cast<const std::byte*>(memory));
+  }
+  std::free(memory);
+}
+
+void enqueue(CUstream_st* stream, std::function<void()> work) {
+  stream_of(stream).work.push_back(std::move(work));
+}
+
+void copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+  check_device(to, bytes);
+  ++counts().copies_to_device;
+  if (allocations().pinned(from, bytes)) {
+    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+    return;
+  }
+  const auto* begin = static_cast<const std::byte*>(from);
+  enqueue(stream, [to, kept = std::vector<std::byte>(begin, begin + bytes)] {
+    std::memcpy(to, kept.data(), kept.size());
+  });
+}
+
+void copy_to_host(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+  check_device(from, bytes);
+  ++counts().copies_to_host;
+  counts().bytes_to_host += static_cast<std::int64_t>(bytes);
+  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  if (!allocations().pinned(to, bytes)) wait(stream);
+}
+
+void copy_on_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+  check_device(to, bytes);
+  check_device(from, bytes);
+  enqueue(stream, [=] { std::memmove(to, from, bytes); });
+}
+
+void fill(void* to, int value, std::size_t bytes, CUstream_st* stream) {
+  check_device(to, bytes);
+  enqueue(stream, [=] { std::memset(to, value, bytes); });
+}
+
+CUstream_st* make_stream() {
+  return streams().emplace_back(std::make_unique<CUstream_st>()).get();
+}
+
+void destroy_stream(CUstream_st* stream) {
+  std::erase_if(streams(), [stream](const auto& mine) { return mine.get() == stream; });
+}
+
+void wait(CUstream_st* stream) {
+  ++counts().waits;
+  run_all(stream_of(stream));
+}
+
+bool advance(CUstream_st* stream) {
+  auto& work = stream_of(stream).work;
+  if (work.empty()) return false;
+  const auto next = std::move(work.front());
+  work.pop_front();
+  next();
+  return true;
+}
+
+}  // namespace rubato::emulation

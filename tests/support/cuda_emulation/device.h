@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+struct CUstream_st;
+
+/// Memory and streams of the emulated GPU. A stream runs late: what it is told waits until the host
+/// waits for the stream (or frees memory), so that a host which reads, or overwrites, too early is
+/// found out. The null stream is each thread's own. A stream is used by one thread.
+namespace rubato::emulation {
+
+/// What this thread has asked of the GPU.
+struct Counts {
+  std::int64_t waits = 0;           ///< of the host for a stream, copies that imply one included
+  std::int64_t copies_to_host = 0;  ///< device to host
+  std::int64_t bytes_to_host = 0;
+  std::int64_t copies_to_device = 0;  ///< host to device
+  std::int64_t allocations = 0;       ///< of device or pinned memory
+};
+Counts& counts();
+
+/// Filled with a pattern, so that what is read before it is written shows. Freeing waits.
+void* allocate(std::size_t bytes, bool pinned);
+void free(void* memory);
+
+/// Does `work` when it is the stream's turn.
+void enqueue(CUstream_st* stream, std::function<void()> work);
+
+/// Between host and device as the CUDA runtime does it: pinned memory is read and written when it
+/// is the stream's turn; other memory is read at once, and written before the call returns, which
+/// is a wait. The process ends where a device address is not the device's.
+void copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
+void copy_to_host(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
+void copy_on_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
+void fill(void* to, int value, std::size_t bytes, CUstream_st* stream);
+
+/// A stream that this thread owns.
+CUstream_st* make_stream();
+void destroy_stream(CUstream_st* stream);
+
+/// Runs all that the stream was told.
+void wait(CUstream_st* stream);
+/// Runs one thing that it was told; false: there was none.
+bool advance(CUstream_st* stream);
+
+}  // namespace rubato::emulation
