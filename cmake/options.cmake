@@ -1,7 +1,8 @@
 # Language level, warnings and sanitizers, the same for every target of the project.
 option(RUBATO_BUILD_TESTS "Build the C++ tests" ON)
 option(RUBATO_BUILD_BENCHMARKS "Build the micro-benchmarks" ON)
-set(RUBATO_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'address,undefined', 'thread', or with clang 'fuzzer-no-link,...'")
+set(RUBATO_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'thread', 'address,undefined', or with clang 'fuzzer-no-link,...'")
+option(RUBATO_UNITY_BUILD "Compile several files of a target at once: sooner from nothing, later after a change" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -26,7 +27,7 @@ target_compile_options(rubato_options INTERFACE
   -Woverloaded-virtual)
 # Boost 1.81, Debian's libstdc++ and g++ 12 at -O2 and above report false positives of these two.
 target_compile_options(rubato_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
-if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # of the fuzzers' build; the warnings that count are g++'s
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # of build-asan; the warnings that count are g++'s
   target_compile_options(rubato_options INTERFACE -Wno-unknown-warning-option)
 endif()
 

@@ -6,6 +6,7 @@ function(rubato_library name)
   endif()
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC rubato::options ${arg_LIBRARIES})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${RUBATO_UNITY_BUILD})
 endfunction()
 
 # rubato_test(NAME LABELS ... LIBRARIES ... [SOURCES ...]): a GoogleTest program. rubato_register_tests makes its tests
@@ -18,7 +19,7 @@ function(rubato_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE rubato::options ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE RUBATO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  set_target_properties(${name} PROPERTIES RUBATO_TEST_LABELS "${arg_LABELS}")
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${RUBATO_UNITY_BUILD} RUBATO_TEST_LABELS "${arg_LABELS}")
   set_property(GLOBAL APPEND PROPERTY RUBATO_TEST_PROGRAMS ${name})
 endfunction()
 
@@ -75,9 +76,11 @@ endfunction()
 
 # Makes the tests of every rubato_test program known to CTest; to be called once, when all targets are defined. The
 # programs that link neither torch nor MPI get the label `torch_free` and build with the target
-# rubato_torch_free_tests: they are what runs quickly under the sanitizers, each as one CTest test there.
+# rubato_torch_free_tests, and those of them with the label `threads` with rubato_threads_tests: they are what runs
+# quickly under the sanitizers, each as one CTest test there.
 function(rubato_register_tests)
   add_custom_target(rubato_torch_free_tests)
+  add_custom_target(rubato_threads_tests)
   get_property(programs GLOBAL PROPERTY RUBATO_TEST_PROGRAMS)
   foreach(program IN LISTS programs)
     get_target_property(labels ${program} RUBATO_TEST_LABELS)
@@ -86,6 +89,9 @@ function(rubato_register_tests)
     if(NOT with_torch AND NOT with_mpi)
       list(APPEND labels torch_free)
       add_dependencies(rubato_torch_free_tests ${program})
+      if(threads IN_LIST labels)
+        add_dependencies(rubato_threads_tests ${program})
+      endif()
     endif()
     if(RUBATO_SANITIZE)
       add_test(NAME ${program} COMMAND ${program})

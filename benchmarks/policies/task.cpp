@@ -11,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-Error invalid(std::string message) {
+Error invalid_tasks(std::string message) {
   return {Code::kInvalidArgument, std::move(message), "--tasks"};
 }
 
@@ -24,10 +24,11 @@ const json::string* text_of(const json::object& record, std::string_view key) {
 Result<Question> parse_question(const std::string& line) {
   boost::system::error_code code;
   const json::value value = json::parse(line, code);
-  if (code || !value.is_object()) return invalid("is not a JSON object");
+  if (code || !value.is_object()) return invalid_tasks("is not a JSON object");
   const json::object& record = value.get_object();
   for (const char* key : {"question", "score", "expected"}) {
-    if (text_of(record, key) == nullptr) return invalid(concat("has no string \"", key, "\""));
+    if (text_of(record, key) == nullptr)
+      return invalid_tasks(concat("has no string \"", key, "\""));
   }
   Question question;
   question.text = *text_of(record, "question");
@@ -35,13 +36,14 @@ Result<Question> parse_question(const std::string& line) {
   const json::string& score = *text_of(record, "score");
   if (score == "number") return question;
   if (score != "python")
-    return invalid(
+    return invalid_tasks(
         concat("has \"score\": \"", std::string(score), "\"; allowed: \"number\", \"python\""));
   question.scoring = Scoring::kPython;
   const json::string* entry = text_of(record, "entry");
   const json::value* inputs = record.if_contains("inputs");
   if (entry == nullptr || inputs == nullptr || !inputs->is_array())
-    return invalid("needs a string \"entry\" and a list \"inputs\" to be scored by running it");
+    return invalid_tasks(
+        "needs a string \"entry\" and a list \"inputs\" to be scored by running it");
   question.entry = *entry;
   question.inputs = json::serialize(*inputs);
   return question;
@@ -72,12 +74,12 @@ Result<Task> load_task(const std::filesystem::path& folder, const std::string& n
       is_file ? std::filesystem::path(name) : folder / (name + ".jsonl");
   std::ifstream in(file);
   if (!in) {
-    return invalid(concat("there is no task file ",
-                          file.string(),
-                          "; the tasks in ",
-                          folder.string(),
-                          ": ",
-                          list_tasks(folder)));
+    return invalid_tasks(concat("there is no task file ",
+                                file.string(),
+                                "; the tasks in ",
+                                folder.string(),
+                                ": ",
+                                list_tasks(folder)));
   }
   Task task{file.stem().string(), {}};
   int number = 0;
@@ -86,10 +88,10 @@ Result<Task> load_task(const std::filesystem::path& folder, const std::string& n
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     auto question = parse_question(line);
     if (!question)
-      return invalid(concat(file.string(), ", line ", number, " ", question.error().message));
+      return invalid_tasks(concat(file.string(), ", line ", number, " ", question.error().message));
     task.questions.push_back(*std::move(question));
   }
-  if (task.questions.empty()) return invalid(concat(file.string(), " holds no questions"));
+  if (task.questions.empty()) return invalid_tasks(concat(file.string(), " holds no questions"));
   return task;
 }
 

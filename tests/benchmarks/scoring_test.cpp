@@ -6,7 +6,7 @@
 namespace rubato {
 namespace {
 
-const std::filesystem::path kScript =
+const std::filesystem::path kScorer =
     RUBATO_SOURCE_DIR "/benchmarks/policies/tasks/score_python.py";
 
 TEST(NumberAfterHashes, IsTheLastOne) {
@@ -37,7 +37,7 @@ class ScoringTest : public ::testing::Test {
             .inputs = "[[0, 0], [1, 2], [-4, 5]]"};
   }
 
-  PythonScorer python_{"python3", kScript};
+  PythonScorer python_{"python3", kScorer};
 };
 
 TEST_F(ScoringTest, ANumberIsComparedAsOne) {
@@ -74,7 +74,7 @@ TEST_F(ScoringTest, CodeThatNeverEndsIsWrong) {
 }
 
 TEST(PythonScorer, AMissingInterpreterIsSaid) {
-  PythonScorer scorer("no-such-python", kScript);
+  PythonScorer scorer("no-such-python", kScorer);
   const Status status = scorer.available();
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, Code::kUnavailable);

@@ -16,7 +16,7 @@ class TokenizeTest : public ::testing::Test {
   }
 
   const ServedModel model_{"tiny", 0, 128, 541, {540, 544}};
-  const GenerationDefaults defaults_;
+  const GenerationDefaults defaults_{};
   const Tokenizer tokenizer_ =
       Tokenizer::load(RUBATO_SOURCE_DIR "/models/llada-tiny/tokenizer.json").value();
   const ChatTemplate chat_ = ChatTemplate::named("llada", tokenizer_).value();

@@ -51,7 +51,7 @@ TEST(ConfigOptions, SetWithoutEqualsSignSaysWhatIsWanted) {
 }
 
 TEST(ConfigOptions, UnknownFlagIsRefused) {
-  EXPECT_THROW(load("--prot 1"), CLI::ParseError);
+  EXPECT_THROW(static_cast<void>(load("--prot 1")), CLI::ParseError);
 }
 
 TEST(ConfigOptions, HelpShowsTheDefaults) {

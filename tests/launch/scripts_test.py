@@ -16,6 +16,7 @@ SCRIPTS = [
     "launch/serve",
     "benchmarks/gpu_session",
     "tests/run",
+    "tests/fuzz/run",
     ".ci/run",
     "benchmarks/results",
 ]

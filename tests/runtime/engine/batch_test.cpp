@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr ControlTokens kTokens{.mask = 1, .eos = 2};
-constexpr TokenId kWord = 7;
+constexpr TokenId kToken = 7;
 
 /// A rank that makes plans, and one that receives them.
 class BatchTest : public ::testing::Test {
@@ -40,7 +40,7 @@ class BatchTest : public ::testing::Test {
 
 TEST_F(BatchTest, ComesToTheSameStateByTheSamePlans) {
   EXPECT_EQ(receiving_.digest(), planning_.digest());
-  const SequenceUpdate update{.id = 2, .commits = {{3, kWord}}, .tracked = {0}};
+  const SequenceUpdate update{.id = 2, .commits = {{3, kToken}}, .tracked = {0}};
   EXPECT_TRUE(planning_.update(update).ok());
   EXPECT_TRUE(planning_.release(1).ok());
   plan_.updates = {update};
@@ -51,11 +51,11 @@ TEST_F(BatchTest, ComesToTheSameStateByTheSamePlans) {
   EXPECT_EQ(receiving_.find(1), nullptr);
   ASSERT_EQ(receiving_.running().size(), 2u);
   EXPECT_EQ(receiving_.running()[0]->spec().id, 3u);  // in the plan's order
-  EXPECT_EQ(receiving_.running()[1]->canvas()[3], kWord);
+  EXPECT_EQ(receiving_.running()[1]->canvas()[3], kToken);
 }
 
 TEST_F(BatchTest, UpdatesReleasesAndAdmitsInOnePlan) {
-  plan_.updates = {{.id = 1, .commits = {{2, kWord}}, .tracked = {}}};
+  plan_.updates = {{.id = 1, .commits = {{2, kToken}}, .tracked = {}}};
   plan_.releases = {1};  // what was updated may be released
   plan_.admissions = {spec_of(4, request_of(1, 1))};
   plan_.run = {2, 3, 4};
@@ -71,7 +71,7 @@ TEST_F(BatchTest, RefusesAPlanOfAnotherState) {
 }
 
 TEST_F(BatchTest, RefusesAnUpdateThatItHasNot) {
-  const SequenceUpdate update{.id = 2, .commits = {{3, kWord}}, .tracked = {}};
+  const SequenceUpdate update{.id = 2, .commits = {{3, kToken}}, .tracked = {}};
   ASSERT_TRUE(planning_.update(update).ok());
   plan_.digest = planning_.digest();  // the update itself was lost
   EXPECT_THAT(refusal(plan_), HasSubstr("digest"));
@@ -99,7 +99,7 @@ TEST_F(BatchTest, RefusesToAdmitTwice) {
 
 TEST_F(BatchTest, RefusesUpdatesThatDoNotFit) {
   for (const Position position : {-1, 0, 1, 6, 1'000'000}) {
-    plan_.updates = {{.id = 2, .commits = {{position, kWord}}, .tracked = {}}};
+    plan_.updates = {{.id = 2, .commits = {{position, kToken}}, .tracked = {}}};
     EXPECT_THAT(refusal(plan_), HasSubstr("update of sequence 2 does not fit"));
   }
 }

@@ -19,14 +19,14 @@ constexpr const char* kLlada =
     R"(+ '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %})"
     R"({{ content }}{% endfor %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }})";
 
-Result<ChatTemplate> load(const std::string& tokenizer_config) {
+Result<ChatTemplate> load_from(const std::string& tokenizer_config) {
   const testing::TemporaryFolder folder;
   std::ofstream(folder.path() / "tokenizer_config.json") << tokenizer_config;
   return ChatTemplate::load(folder.path(), testing::small_tokenizer());
 }
 
 Result<ChatTemplate> load_template(const std::string& chat_template) {
-  return load(R"({"chat_template":")" + chat_template + R"("})");
+  return load_from(R"({"chat_template":")" + chat_template + R"("})");
 }
 
 /// What a conversation becomes, special tokens spelled out.
@@ -98,10 +98,10 @@ TEST(ChatTemplate, RefusesATemplateThatDoesMoreThanLladas) {
 }
 
 TEST(ChatTemplate, RefusesAFolderWithoutATemplate) {
-  EXPECT_FALSE(load("{}").ok());
-  EXPECT_FALSE(load(R"({"chat_template":7})").ok());
-  EXPECT_FALSE(load("[]").ok());
-  EXPECT_FALSE(load("{\"chat_template\":").ok());
+  EXPECT_FALSE(load_from("{}").ok());
+  EXPECT_FALSE(load_from(R"({"chat_template":7})").ok());
+  EXPECT_FALSE(load_from("[]").ok());
+  EXPECT_FALSE(load_from("{\"chat_template\":").ok());
   const testing::TemporaryFolder folder;
   EXPECT_FALSE(ChatTemplate::load(folder.path(), testing::small_tokenizer()).ok());
 }
