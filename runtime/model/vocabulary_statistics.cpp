@@ -8,6 +8,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "runtime/base/check.h"
 #include "runtime/decoding/noise.h"
 #include "runtime/model/top_logits.h"
 
@@ -81,6 +82,15 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       row_logits += shape_.local_vocabulary();
     }
   }
+  const float* values = logits;
+  for (const StepSequence& sequence : sequences) {
+    for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i) {
+      const std::span row(values, shape_.local_vocabulary());
+      if (sequence.top_logprobs > 0)
+        append_top(row, shape_.first_vocabulary_id(), sequence.top_logprobs, mine);
+      values += shape_.local_vocabulary();
+    }
+  }
   return merge(sequences, gather(communicator_, mine), [&](std::int64_t row) {
     return std::span<const float>(logits + row * shape_.local_vocabulary(),
                                   shape_.local_vocabulary());
@@ -92,14 +102,16 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
     std::vector<double> gathered,
     const RowLogits& row_logits) {
   gathered_ = std::move(gathered);
-  const std::int64_t rows = std::ssize(gathered_) / shape_.tp_size / numbers_per_row_;
+  RUBATO_CHECK(std::ssize(gathered_) == num_numbers(sequences) * shape_.tp_size,
+               gathered_.size(),
+               " numbers came");
   std::vector<std::vector<Candidate>> answer;
   merged_.clear();
   std::int64_t row = 0;
   for (const StepSequence& sequence : sequences) {
     auto& candidates = answer.emplace_back();
     for (const Position position : sequence.query.eligible) {
-      RowMerge merged = merge_row(row, rows);
+      RowMerge merged = merge_row(row);
       if (truncates(sequence.sampling)) {
         merged.pick.id = sample_truncated(sequence, position, row_logits(row), merged.pick.logit);
       }
@@ -113,7 +125,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
       ++row;
     }
   }
-  add_top(sequences, row_logits, answer);
+  add_top(sequences, answer);
   return answer;
 }
 
@@ -122,35 +134,32 @@ std::vector<std::int64_t> VocabularyStatistics::whole_rows(
   std::vector<std::int64_t> rows;
   std::int64_t row = 0;
   for (const StepSequence& sequence : sequences) {
-    const bool whole = truncates(sequence.sampling) || sequence.top_logprobs > 0;
     for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i, ++row) {
-      if (whole) rows.push_back(row);
+      if (truncates(sequence.sampling)) rows.push_back(row);
     }
   }
   return rows;
 }
 
-void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
-                                   const RowLogits& row_logits,
-                                   std::vector<std::vector<Candidate>>& candidates) {
-  std::vector<double> mine;
-  std::int64_t row = 0;
+std::int64_t VocabularyStatistics::num_numbers(std::span<const StepSequence> sequences) const {
+  std::int64_t count = 0;
   for (const StepSequence& sequence : sequences) {
-    for (std::size_t i = 0; i < sequence.query.eligible.size(); ++i, ++row) {
-      if (sequence.top_logprobs <= 0) continue;
-      append_top(row_logits(row), shape_.first_vocabulary_id(), sequence.top_logprobs, mine);
-    }
+    const std::int64_t top = std::max(0, sequence.top_logprobs);
+    count += std::ssize(sequence.query.eligible) * (numbers_per_row_ + 2 * top);
   }
-  if (mine.empty()) return;  // on every rank
-  const std::vector<double> all = gather(communicator_, mine);
-  std::size_t begin = 0;
-  row = 0;
+  return count;
+}
+
+void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
+                                   std::vector<std::vector<Candidate>>& candidates) const {
+  const std::size_t stride = gathered_.size() / shape_.tp_size;
+  std::size_t begin = merged_.size() * numbers_per_row_, row = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const int count = sequences[s].top_logprobs;
     for (Candidate& candidate : candidates[s]) {
       const RowMerge& merged = merged_[row++];
       if (count <= 0) continue;
-      candidate.top = merge_top(all, begin, mine.size(), count, merged.most, std::log(merged.sum));
+      candidate.top = merge_top(gathered_, begin, stride, count, merged.most, std::log(merged.sum));
       begin += 2 * static_cast<std::size_t>(count);
     }
   }
@@ -222,12 +231,12 @@ VocabularyStatistics::Scored VocabularyStatistics::best_other_than(TokenId id,
   return best;
 }
 
-VocabularyStatistics::RowMerge VocabularyStatistics::merge_row(std::int64_t row,
-                                                               std::int64_t rows) const {
+VocabularyStatistics::RowMerge VocabularyStatistics::merge_row(std::int64_t row) const {
   RowMerge merged;
   merged.pick.score = merged.best_unmasked.score = -INFINITY;
+  const std::int64_t stride = std::ssize(gathered_) / shape_.tp_size;
   const auto numbers = [&](int rank) {
-    return gathered_.data() + (rank * rows + row) * numbers_per_row_;
+    return gathered_.data() + rank * stride + row * numbers_per_row_;
   };
   for (int rank = 0; rank < shape_.tp_size;
        ++rank) {  // ranks ascend by id: the first best is the lowest id

@@ -13,9 +13,9 @@
 namespace rubato {
 
 /// Turns each rank's slice of the logits into candidates: every rank contributes a few numbers a
-/// row, never its logits. Rows that sample under top_p or top_k also exchange the most probable
-/// ids, no more than can matter, and so do those that are asked for log-probabilities. The
-/// log-sum-exp is summed in the same order at any tensor-parallel size. Engine thread only.
+/// row, never its logits; of rows that are asked for log-probabilities, its highest ones too. Rows
+/// that sample under top_p or top_k also exchange the most probable ids, no more than can matter.
+/// The log-sum-exp is summed in the same order at any tensor-parallel size. Engine thread only.
 class VocabularyStatistics {
  public:
   VocabularyStatistics(const ModelShape& shape, Communicator& communicator);
@@ -30,8 +30,9 @@ class VocabularyStatistics {
   using RowLogits = std::function<std::span<const float>(std::int64_t row)>;
 
   /// The same from what every rank said of its logits, where another than this class has looked at
-  /// them. gathered: [tp, eligible rows, numbers_per_row]. Whole rows are asked for only where they
-  /// are sampled under top_p or top_k, or where log-probabilities are wanted.
+  /// them. gathered: of each rank numbers_per_row numbers an eligible row, then what `append_top`
+  /// appends of each row that log-probabilities are wanted of. Whole rows are asked for only where
+  /// they are sampled under top_p or top_k.
   std::vector<std::vector<Candidate>> merge(std::span<const StepSequence> sequences,
                                             std::vector<double> gathered,
                                             const RowLogits& row_logits);
@@ -42,6 +43,8 @@ class VocabularyStatistics {
   /// Of a row a rank says: the pick's score, logit and id; those of the best id that is not MASK;
   /// then by group of ids the greatest logit and the sum of exp(logit - greatest).
   std::int64_t numbers_per_row() const { return numbers_per_row_; }
+  /// All that a rank says of a step.
+  std::int64_t num_numbers(std::span<const StepSequence> sequences) const;
   int groups() const { return groups_; }
 
   /// Whether a sequence's rows are sampled under top_p or top_k.
@@ -77,10 +80,9 @@ class VocabularyStatistics {
                      const float* logits,
                      int most_probable) const;
   Scored best_other_than(TokenId id, const float* logits) const;
-  RowMerge merge_row(std::int64_t row, std::int64_t rows) const;
+  RowMerge merge_row(std::int64_t row) const;
   void add_top(std::span<const StepSequence> sequences,
-               const RowLogits& row_logits,
-               std::vector<std::vector<Candidate>>& candidates);
+               std::vector<std::vector<Candidate>>& candidates) const;
   TokenId sample_truncated(const StepSequence& sequence,
                            Position position,
                            std::span<const float> logits,
@@ -90,7 +92,7 @@ class VocabularyStatistics {
   Communicator& communicator_;
   int groups_;                    // of this rank
   std::int64_t numbers_per_row_;  // what a rank says of a row
-  std::vector<double> gathered_;  // [tp, rows, numbers_per_row_]
+  std::vector<double> gathered_;  // [tp, what a rank says]
   std::vector<RowMerge> merged_;  // [rows]
 };
 

@@ -444,24 +444,42 @@ std::vector<std::vector<Candidate>> CudaModel::candidates(std::span<const StepSe
                                                           TokenId mask_id) {
   const std::vector<RowQuestion> questions = row_questions(sequences);
   const std::int64_t rows = std::ssize(questions);
-  const std::int64_t count = rows * vocabulary_.numbers_per_row();
+  const std::vector<TopRow> top = top_rows(sequences);
+  int most = 0;
+  for (const TopRow& row : top) most = std::max(most, row.count);
+  const std::int64_t described = rows * vocabulary_.numbers_per_row();
+  const std::int64_t count = vocabulary_.num_numbers(sequences);
+  const int num_top = static_cast<int>(top.size()), width = shape_.local_vocabulary();
+  double* scratch = vocabulary_scratch_.as<double>(
+      std::max(vocabulary_scratch_size(static_cast<int>(rows), vocabulary_.groups()),
+               top_scratch_size(num_top, most, width)));
+  double* numbers = numbers_.as<double>(count);
   const RowQuestion* device_questions = plan_.add_all(questions);
+  const TopRow* device_top = plan_.add_all(top);
   plan_.upload(stream_);
   describe_vocabulary({.logits = logits_.as<float>(0),
                        .questions = device_questions,
                        .rows = static_cast<int>(rows),
-                       .width = shape_.local_vocabulary(),
+                       .width = width,
                        .groups = vocabulary_.groups(),
                        .first_id = shape_.first_vocabulary_id(),
                        .mask_id = mask_id,
-                       .scratch = vocabulary_scratch_.as<double>(
-                           vocabulary_scratch_size(static_cast<int>(rows), vocabulary_.groups())),
-                       .numbers = numbers_.as<double>(count)},
+                       .scratch = scratch,
+                       .numbers = numbers},
                       stream_);
+  find_top_logits({.logits = logits_.as<float>(0),
+                   .rows = device_top,
+                   .num_rows = num_top,
+                   .most = most,
+                   .width = width,
+                   .first_id = shape_.first_vocabulary_id(),
+                   .scratch = scratch,
+                   .pairs = numbers + described},
+                  stream_);
   std::vector<double> gathered(count * shape_.tp_size);
   const auto bytes = count * static_cast<std::int64_t>(sizeof(double));
   auto* all = all_numbers_.as<double>(std::ssize(gathered));
-  device_.all_gather(numbers_.bytes(0), all, bytes, stream_);
+  device_.all_gather(numbers, all, bytes, stream_);
   auto* host = host_numbers_.as<double>(std::ssize(gathered));
   copy(host, all, bytes * shape_.tp_size, cudaMemcpyDeviceToHost);
   if (shape_.tp_rank == 0)  // which decides what is tracked

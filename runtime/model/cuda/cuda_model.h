@@ -18,8 +18,7 @@ namespace rubato::cuda {
 
 /// The network on this rank's GPU, over caches in its memory. Work is enqueued on one stream and
 /// waited for twice a step: in `reduce`, where a drift test must be decided, and in `candidates`.
-/// `host` carries what only rows with top_p, top_k or log-probabilities exchange. Engine thread
-/// only.
+/// `host` carries what only rows with top_p or top_k exchange. Engine thread only.
 class CudaModel final : public Model {
  public:
   CudaModel(const ModelShape& shape,

@@ -203,6 +203,24 @@ struct Vocabulary {
 std::int64_t vocabulary_scratch_size(int rows, int groups);
 void describe_vocabulary(const Vocabulary& task, Stream stream);
 
+/// A row whose highest logits are wanted.
+struct TopRow {
+  std::int32_t row = 0;    ///< of the logits
+  std::int32_t count = 0;  ///< how many
+  std::int64_t begin = 0;  ///< where its pairs begin in TopLogits::pairs
+};
+struct TopLogits {
+  const float* logits = nullptr;  ///< [.., width]
+  const TopRow* rows = nullptr;   ///< [num_rows], on the device
+  int num_rows = 0, most = 0;     ///< most: the greatest of their counts
+  int width = 0, first_id = 0;
+  double* scratch = nullptr;  ///< [top_scratch_size]
+  double* pairs = nullptr;    ///< (id, logit), as append_top puts them
+};
+std::int64_t top_scratch_size(int num_rows, int most, int width);
+/// Each row's highest logits, best first, ties by lowest id; ids of -1 fill up what a row is short.
+void find_top_logits(const TopLogits& task, Stream stream);
+
 /// Random weights for measurements: uniform in +-`bound`, from a counter; of T, or float.
 void fill_random(
     void* out, std::int64_t count, std::uint64_t seed, float bound, Element e, Stream s);

@@ -20,6 +20,20 @@ std::vector<RowQuestion> row_questions(std::span<const StepSequence> sequences) 
   return questions;
 }
 
+std::vector<TopRow> top_rows(std::span<const StepSequence> sequences) {
+  std::vector<TopRow> rows;
+  std::int32_t row = 0;
+  std::int64_t begin = 0;
+  for (const StepSequence& s : sequences) {
+    for (std::size_t i = 0; i < s.query.eligible.size(); ++i, ++row) {
+      if (s.top_logprobs <= 0) continue;
+      rows.push_back({row, s.top_logprobs, begin});
+      begin += 2 * std::int64_t{s.top_logprobs};
+    }
+  }
+  return rows;
+}
+
 std::vector<LogitChange> logit_changes(std::span<const StepSequence> sequences,
                                        const ModelShape& shape) {
   std::vector<LogitChange> changes;

@@ -2,7 +2,7 @@
 // numbers).
 #include <math.h>
 
-#include "runtime/model/cuda/device_code.h"
+#include "runtime/model/cuda/best_score.h"
 
 namespace rubato::cuda {
 namespace {
@@ -36,33 +36,6 @@ __device__ double gumbel(std::uint64_t seed, int step, int position, int token) 
   return -log(-log(uniform));
 }
 
-/// The best score, ties to the lowest id; -1: none yet.
-struct Best {
-  double score;
-  int id;
-
-  __device__ void take(double other, int other_id) {
-    if (other_id < 0) return;
-    if (id < 0 || other > score || (other == score && other_id < id)) {
-      score = other;
-      id = other_id;
-    }
-  }
-};
-
-__device__ Best block_best(Best best, Best* shared) {
-  for (int lanes = 16; lanes > 0; lanes /= 2) {
-    const double score = __shfl_xor_sync(kAllLanes, best.score, lanes);
-    const int id = __shfl_xor_sync(kAllLanes, best.id, lanes);
-    best.take(score, id);
-  }
-  __syncthreads();
-  if (threadIdx.x % kLanes == 0) shared[threadIdx.x / kLanes] = best;
-  __syncthreads();
-  for (int warp = 0; warp < kWarps; ++warp) best.take(shared[warp].score, shared[warp].id);
-  return best;
-}
-
 /// A block: one group of one row's ids.
 __global__ void __launch_bounds__(kThreads) group_kernel(Vocabulary task, double* groups) {
   const int size = task.width / task.groups, first = static_cast<int>(blockIdx.x) * size;
@@ -75,8 +48,8 @@ __global__ void __launch_bounds__(kThreads) group_kernel(Vocabulary task, double
     best.take(logits[i], i);
     if (task.first_id + i != task.mask_id) unmasked.take(logits[i], i);
   }
-  best = block_best(best, bests);
-  unmasked = block_best(unmasked, bests);
+  best = block_best<kWarps>(best, bests);
+  unmasked = block_best<kWarps>(unmasked, bests);
   double sum = 0;
   for (int i = first + static_cast<int>(threadIdx.x); i < first + size; i += kThreads)
     sum += expf(logits[i] - static_cast<float>(best.score));
@@ -93,7 +66,7 @@ __global__ void __launch_bounds__(kThreads) group_kernel(Vocabulary task, double
     for (int i = first + static_cast<int>(threadIdx.x); i < first + size; i += kThreads) {
       if (logits[i] / question.temperature + kMostGumbelNoise >= least) pick.take(score_of(i), i);
     }
-    pick = block_best(pick, bests);
+    pick = block_best<kWarps>(pick, bests);
   }
   if (threadIdx.x != 0) return;
   double* out = groups + (std::int64_t{blockIdx.y} * task.groups + blockIdx.x) * kNumbers;

@@ -21,6 +21,21 @@ constexpr int kRequests = 2;  // of each world: threads of the emulation take th
 constexpr int kRequests = 48;
 #endif
 
+::testing::AssertionResult same_logprobs(const std::vector<CommitLogprobs>& a,
+                                         const std::vector<CommitLogprobs>& b) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << "the number of logprobs";
+  const auto near = [](double x, double y) { return std::abs(x - y) <= 1e-3 * (1 + std::abs(x)); };
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!near(a[i].logprob, b[i].logprob) || a[i].top.size() != b[i].top.size())
+      return ::testing::AssertionFailure() << "the logprob of commit " << i;
+    for (std::size_t j = 0; j < a[i].top.size(); ++j) {
+      if (a[i].top[j].token != b[i].top[j].token || !near(a[i].top[j].logprob, b[i].top[j].logprob))
+        return ::testing::AssertionFailure() << "the top logprobs of commit " << i;
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
 /// Whether two answers are the same as far as they say: step by step.
 ::testing::AssertionResult same(const Generated& a, const Generated& b) {
   for (std::size_t step = 0; step < std::min(a.trace.size(), b.trace.size()); ++step) {
@@ -42,7 +57,7 @@ constexpr int kRequests = 48;
       return ::testing::AssertionFailure() << "commits of step " << step;
   }
   if (a.canvas != b.canvas) return ::testing::AssertionFailure() << "the canvas";
-  return ::testing::AssertionSuccess();
+  return same_logprobs(a.logprobs, b.logprobs);
 }
 
 class CudaEngine : public GpuTest {
@@ -53,8 +68,9 @@ class CudaEngine : public GpuTest {
     for (const rubato::testing::World& world : rubato::testing::worlds()) {
       rubato::testing::TemporaryFolder folder;
       write_checkpoint(folder.path(), world.model);
-      const std::vector<GenerationRequest> requests(world.requests.begin(),
-                                                    world.requests.begin() + kRequests);
+      std::vector<GenerationRequest> requests(world.requests.begin(),
+                                              world.requests.begin() + kRequests);
+      for (GenerationRequest& request : requests) request.top_logprobs = 3;
       LocalEngine cpu(folder.path(), tp);
       LocalEngine gpu(
           folder.path(), tp, Storage::kFloat32, rubato::testing::kFewFullRows, make_cuda_model());

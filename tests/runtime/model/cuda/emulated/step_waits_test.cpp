@@ -19,6 +19,7 @@ struct Kind {
   int boundary = 0;
   bool track = false;
   SamplingParams sampling = {};
+  int top_logprobs = -1;
 };
 
 class StepWaits : public ::testing::Test {
@@ -47,6 +48,7 @@ class StepWaits : public ::testing::Test {
       if (kind.refresh == Refresh::kByDrift) s.query.num_tracked = 1;
       s.track = kind.track;
       s.sampling = kind.sampling;
+      s.top_logprobs = kind.top_logprobs;
       sequences.push_back(s);
     }
     return sequences;
@@ -108,6 +110,13 @@ TEST_F(StepWaits, RowsThatAreSampledOnTheHostComeInOneCopy) {
           .sampling = {.temperature = 1, .top_k = 3}},
          1,
          2);
+}
+
+TEST_F(StepWaits, LogProbabilitiesComeWithTheNumbers) {
+  const Kind kind{.boundary = num_layers(), .top_logprobs = 20};
+  expect(kind, 1, 1);
+  EXPECT_EQ(counts_of(kind, 1).bytes_to_host,
+            counts_of({.boundary = num_layers()}, 1).bytes_to_host + 3 * 20 * 2 * sizeof(double));
 }
 
 TEST_F(StepWaits, TheNumbersOfADecisionAreAFewARow) {
