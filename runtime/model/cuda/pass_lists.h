@@ -31,6 +31,10 @@ struct PassLists {
   int most_splits = 1, last_most_splits = 1;
   std::int64_t partial_queries = 0;  // of Attention::partial, the larger of both
 
+  /// One past the last row of the first `parts` parts.
+  int end_row(std::size_t parts) const {
+    return parts == 0 ? 0 : this->parts[parts - 1].first_row + this->parts[parts - 1].num_rows;
+  }
   int num_rows() const { return static_cast<int>(cache_rows.size()); }
   int num_eligible() const { return static_cast<int>(eligible_rows.size()); }
 };

@@ -1,0 +1,40 @@
+#include "runtime/model/cuda/context.h"
+
+#include "parallel/cuda/cuda_check.h"
+
+namespace rubato::cuda {
+namespace {
+
+constexpr std::int64_t kMoreListBytes = 4 << 20;
+
+void copy(void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind, Stream stream) {
+  if (bytes == 0) return;
+  RUBATO_CUDA(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, stream));
+}
+
+}  // namespace
+
+Context::Context(const ModelShape& its_shape,
+                 DeviceWeights& its_weights,
+                 DeviceCache& its_cache,
+                 DeviceCommunicator& its_device,
+                 Stream its_stream)
+    : shape(its_shape),
+      element(element_of(its_shape.storage)),
+      weights(its_weights),
+      cache(its_cache),
+      device(its_device),
+      stream(its_stream),
+      gemm(its_stream),
+      plan(static_cast<std::size_t>(kListBytesPerRow * its_cache.shape().capacity +
+                                    kMoreListBytes)) {}
+
+void Context::copy_to_device(void* to, const void* from, std::int64_t bytes) {
+  copy(to, from, bytes, cudaMemcpyHostToDevice, stream);
+}
+
+void Context::copy_to_host(void* to, const void* from, std::int64_t bytes) {
+  copy(to, from, bytes, cudaMemcpyDeviceToHost, stream);
+}
+
+}  // namespace rubato::cuda

@@ -1,0 +1,118 @@
+#include "runtime/model/cuda/head.h"
+
+#include <algorithm>
+
+#include "runtime/model/cuda/row_questions.h"
+
+namespace rubato::cuda {
+namespace {
+
+int num_eligible(std::span<const StepSequence> sequences) {
+  std::size_t count = 0;
+  for (const StepSequence& sequence : sequences) count += sequence.query.eligible.size();
+  return static_cast<int>(count);
+}
+
+}  // namespace
+
+Head::Head(Context& context, Communicator& host)
+    : context_(context), shape_(context.shape), vocabulary_(context.shape, host) {}
+
+void Head::begin(std::span<const StepSequence> sequences) {
+  window_hidden_.as<std::byte>(
+      context_.bytes(std::int64_t{num_eligible(sequences)} * shape_.d_model));
+}
+
+void Head::compute_logits(std::span<const StepSequence> sequences) {
+  const int rows = num_eligible(sequences);
+  const std::int64_t d = shape_.d_model, width = shape_.local_vocabulary();
+  residual_norm({.hidden = window_hidden_.bytes(0),
+                 .delta = nullptr,
+                 .weight = context_.weights.final_norm.as<float>(0),
+                 .normed = normed_.as<std::byte>(context_.bytes(rows * d)),
+                 .x = {},
+                 .cache_rows = nullptr,
+                 .first_column = 0,
+                 .rows = rows,
+                 .width = shape_.d_model,
+                 .eps = static_cast<float>(shape_.rms_norm_eps)},
+                context_.element,
+                context_.stream);
+  context_.gemm.run(normed_.bytes(0),
+                    context_.weights.head.bytes(0),
+                    logits_.as<float>(rows * width),
+                    rows,
+                    width,
+                    d,
+                    context_.element,
+                    Element::kFloat32);
+  const std::vector<LogitChange> changes = logit_changes(sequences, shape_);
+  auto* host = host_changes_.as<LogitChange>(std::ssize(changes));
+  auto* device = changes_.as<LogitChange>(std::ssize(changes));
+  std::ranges::copy(changes, host);
+  context_.copy_to_device(device, host, std::ssize(changes) * sizeof(LogitChange));
+  finish_logits(logits_.as<float>(0),
+                rows * width,
+                static_cast<int>(width),
+                device,
+                static_cast<int>(changes.size()),
+                context_.element,
+                context_.stream);
+}
+
+void Head::describe(std::span<const StepSequence> sequences, TokenId mask_id) {
+  const std::vector<RowQuestion> questions = row_questions(sequences);
+  const std::vector<TopRow> top = top_rows(sequences);
+  int most = 0;
+  for (const TopRow& row : top) most = std::max(most, row.count);
+  const int rows = static_cast<int>(questions.size()), num_top = static_cast<int>(top.size());
+  const int width = shape_.local_vocabulary();
+  const std::int64_t count = vocabulary_.num_numbers(sequences);
+  double* numbers = numbers_.as<double>(count);
+  double* scratch = scratch_.as<double>(std::max(
+      vocabulary_scratch_size(rows, vocabulary_.groups()), top_scratch_size(num_top, most, width)));
+  const RowQuestion* device_questions = context_.plan.add_all(questions);
+  const TopRow* device_top = context_.plan.add_all(top);
+  context_.plan.upload(context_.stream);
+  describe_vocabulary({.logits = logits_.as<float>(0),
+                       .questions = device_questions,
+                       .rows = rows,
+                       .width = width,
+                       .groups = vocabulary_.groups(),
+                       .first_id = shape_.first_vocabulary_id(),
+                       .mask_id = mask_id,
+                       .scratch = scratch,
+                       .numbers = numbers},
+                      context_.stream);
+  find_top_logits({.logits = logits_.as<float>(0),
+                   .rows = device_top,
+                   .num_rows = num_top,
+                   .most = most,
+                   .width = width,
+                   .first_id = shape_.first_vocabulary_id(),
+                   .scratch = scratch,
+                   .pairs = numbers + rows * vocabulary_.numbers_per_row()},
+                  context_.stream);
+  const auto bytes = count * static_cast<std::int64_t>(sizeof(double));
+  auto* all = all_numbers_.as<double>(count * shape_.tp_size);
+  context_.device.all_gather(numbers, all, bytes, context_.stream);
+  context_.copy_to_host(
+      host_numbers_.as<double>(count * shape_.tp_size), all, bytes * shape_.tp_size);
+  host_logits_.start(
+      logits_.as<float>(0), width, VocabularyStatistics::whole_rows(sequences), context_.stream);
+}
+
+std::vector<std::vector<Candidate>> Head::candidates(std::span<const StepSequence> sequences) {
+  const double* host = host_numbers_.as<double>(0);
+  std::vector<double> gathered(host, host + vocabulary_.num_numbers(sequences) * shape_.tp_size);
+  return vocabulary_.merge(sequences, std::move(gathered), [this](std::int64_t row) {
+    return host_logits_.row(row, [this] { context_.wait(); });
+  });
+}
+
+std::int64_t Head::scratch_bytes(const ModelShape& shape) {
+  constexpr std::int64_t kRows = 1024;
+  return kRows * shape.local_vocabulary() * static_cast<std::int64_t>(sizeof(float));
+}
+
+}  // namespace rubato::cuda

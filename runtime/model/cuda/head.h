@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/model/cuda/context.h"
+#include "runtime/model/cuda/fetched_rows.h"
+#include "runtime/model/vocabulary_statistics.h"
+
+namespace rubato::cuda {
+
+/// From the outputs of the last layer to candidates: final norm, this rank's logits, what they say.
+/// A step is `begin`, the passes, which write `window_hidden`, then the rest in order. Engine
+/// thread only.
+class Head {
+ public:
+  /// `host` carries what only rows with top_p or top_k exchange.
+  Head(Context& context, Communicator& host);
+
+  /// Makes room for the eligible rows of the step.
+  void begin(std::span<const StepSequence> sequences);
+  /// [eligible rows of all sequences, d_model]
+  void* window_hidden() { return window_hidden_.bytes(0); }
+
+  void compute_logits(std::span<const StepSequence> sequences);
+  /// Enqueues what the logits are to be looked at for, and the copies of what is found.
+  void describe(std::span<const StepSequence> sequences, TokenId mask_id);
+  /// When that has been waited for.
+  std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences);
+
+  static std::int64_t scratch_bytes(const ModelShape& shape);
+
+ private:
+  Context& context_;
+  const ModelShape& shape_;
+  VocabularyStatistics vocabulary_;
+  Memory window_hidden_;
+  Memory normed_;  // [eligible rows, d_model]
+  Memory logits_;  // [eligible rows, local_vocabulary] of float
+  Memory changes_, host_changes_{Memory::Place::kPinned};
+  Memory scratch_;
+  Memory numbers_;      // [VocabularyStatistics::num_numbers]
+  Memory all_numbers_;  // [tp, the same]
+  Memory host_numbers_{Memory::Place::kPinned};
+  FetchedRows host_logits_;
+};
+
+}  // namespace rubato::cuda
