@@ -20,6 +20,7 @@ struct StepArguments {
   std::string shape = "small";
   std::string device = "auto";
   std::string dtype = "auto";
+  bool cuda_graphs = true;
   std::vector<int> rows = {1, 16, 64};
   std::vector<int> canvases = {256};
   std::vector<int> boundaries = {0};
@@ -75,7 +76,8 @@ int run(const StepArguments& arguments) {
                             shape->num_layers - 1)});
     }
   }
-  Result<std::unique_ptr<RankModel>> rank = random_rank_model(*shape, {*device, tokens, 0});
+  Result<std::unique_ptr<RankModel>> rank =
+      random_rank_model(*shape, {*device, tokens, 0, arguments.cuda_graphs});
   if (!rank) return refuse(rank.error());
   const std::string setup = concat("rubato ",
                                    program_version(),
@@ -118,6 +120,7 @@ void add_bench_step_command(CLI::App& bench, Action& action) {
   command->add_option("--dtype", arguments->dtype, "Of weights and caches")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
+  command->add_flag("!--no-cuda-graphs", arguments->cuda_graphs, "A GPU gets kernels one by one");
   list("--rows", arguments->rows, "Rows of a sequence's reuse pass; 0: none is measured");
   list("--canvas", arguments->canvases, "Positions of a sequence");
   list("--boundary", arguments->boundaries, "First layers of a refresh; -1: none is measured");

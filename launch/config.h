@@ -48,6 +48,7 @@ struct EngineSection {
   int tp = 0;  ///< ranks that share the model; 0: all ranks of the job
   int replicas = 1;
   std::string device = "auto";
+  std::string cuda_graphs = "auto";   ///< or off
   std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
   int max_sequences = 64;             ///< running at once
   std::int64_t max_full_rows = 2048;  ///< of full forwards in one step

@@ -62,6 +62,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   add("tp", engine.tp, 0, 1024);
   add("replicas", engine.replicas, 1, 1024);
   keys.push_back(text("engine", "device", engine.device, {"auto", "cpu", "cuda"}));
+  keys.push_back(text("engine", "cuda_graphs", engine.cuda_graphs, {"auto", "off"}));
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   add("max_sequences", engine.max_sequences, 1, 4096);
   add("max_full_rows", engine.max_full_rows, 1, 1e12);

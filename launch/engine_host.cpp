@@ -74,7 +74,12 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
       checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(config.model, *device));
   if (!shape) return shape.error();  // the same on all
   Result<std::unique_ptr<RankModel>> model =
-      load_rank_model(*shape, *checkpoint, {*device, config.engine.cache_tokens, mesh.world_rank});
+      load_rank_model(*shape,
+                      *checkpoint,
+                      {.device = *device,
+                       .cache_tokens = config.engine.cache_tokens,
+                       .rank = mesh.world_rank,
+                       .cuda_graphs = config.engine.cuda_graphs != "off"});
   const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});
   if (!all) return all.error();
   return Loaded{checkpoint->config(), *shape, *std::move(model)};

@@ -25,6 +25,9 @@ class DeviceCommunicator {
   /// all[r] := rank r's `bytes` bytes.
   virtual void all_gather(const void* mine, void* all, std::int64_t bytes, Stream stream) = 0;
 
+  /// Whether the sums and gathers may be recorded in a CUDA graph.
+  virtual bool can_be_captured() const = 0;
+
   /// Waits until the stream has done what was enqueued. The process ends, naming what it waited
   /// for, when an error shows or another rank does not come.
   virtual void wait(Stream stream) = 0;
@@ -34,6 +37,7 @@ class DeviceCommunicator {
 class SingleDeviceCommunicator final : public DeviceCommunicator {
  public:
   int size() const override { return 1; }
+  bool can_be_captured() const override { return true; }
   void all_reduce_sum(float*, std::int64_t, Stream) override {}
   void all_gather(const void* mine, void* all, std::int64_t bytes, Stream stream) override;
   void wait(Stream stream) override;
@@ -46,6 +50,7 @@ class StagedCommunicator final : public DeviceCommunicator {
   explicit StagedCommunicator(Communicator& host);
   ~StagedCommunicator() override;
   int size() const override { return host_.size(); }
+  bool can_be_captured() const override { return false; }
   void all_reduce_sum(float* values, std::int64_t count, Stream stream) override;
   void all_gather(const void* mine, void* all, std::int64_t bytes, Stream stream) override;
   void wait(Stream stream) override;

@@ -46,6 +46,7 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
   int size() const override { return size_; }
+  bool can_be_captured() const override { return true; }
 
   void all_reduce_sum(float* values, std::int64_t count, Stream stream) override {
     check(ncclAllReduce(values, values, count, ncclFloat, ncclSum, communicator_, stream),

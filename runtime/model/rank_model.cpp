@@ -47,20 +47,24 @@ class CpuRank final : public RankModel {
 #ifdef RUBATO_WITH_CUDA
 class CudaRank final : public RankModel {
  public:
-  explicit CudaRank(std::unique_ptr<cuda::GpuRank> rank) : rank_(std::move(rank)) {}
+  CudaRank(std::unique_ptr<cuda::GpuRank> rank, bool graphs)
+      : rank_(std::move(rank)), graphs_(graphs) {}
 
   Model& start(Communicator& communicator, std::chrono::milliseconds deadline) override {
-    return rank_->start(communicator, deadline);
+    return rank_->start(communicator, deadline, graphs_);
   }
   std::string description() const override { return rank_->description(); }
 
  private:
   std::unique_ptr<cuda::GpuRank> rank_;
+  const bool graphs_;
 };
 
-Result<std::unique_ptr<RankModel>> on_gpu(Result<std::unique_ptr<cuda::GpuRank>> rank) {
+Result<std::unique_ptr<RankModel>> on_gpu(Result<std::unique_ptr<cuda::GpuRank>> rank,
+                                          const Placement& placement) {
   if (!rank) return rank.error();
-  return std::unique_ptr<RankModel>(std::make_unique<CudaRank>(*std::move(rank)));
+  return std::unique_ptr<RankModel>(
+      std::make_unique<CudaRank>(*std::move(rank), placement.cuda_graphs));
 }
 #endif
 
@@ -137,7 +141,8 @@ Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
 #ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
     return on_gpu(cuda::GpuRank::load(
-        shape, checkpoint, placement.cache_tokens, placement.rank % cuda::num_gpus()));
+                      shape, checkpoint, placement.cache_tokens, placement.rank % cuda::num_gpus()),
+                  placement);
   }
 #endif
   return on_cpu(shape, load_weights(shape, checkpoint), placement);
@@ -148,7 +153,8 @@ Result<std::unique_ptr<RankModel>> random_rank_model(const ModelShape& shape,
 #ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
     return on_gpu(
-        cuda::GpuRank::random(shape, placement.cache_tokens, placement.rank % cuda::num_gpus()));
+        cuda::GpuRank::random(shape, placement.cache_tokens, placement.rank % cuda::num_gpus()),
+        placement);
   }
 #endif
   return on_cpu(shape, random_weights(shape), placement);

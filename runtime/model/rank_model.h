@@ -36,7 +36,8 @@ class RankModel {
 struct Placement {
   Device device = Device::kCpu;
   std::int64_t cache_tokens = 0;
-  int rank = 0;  ///< of the job: takes GPU `rank` modulo their number
+  int rank = 0;             ///< of the job: takes GPU `rank` modulo their number
+  bool cuda_graphs = true;  ///< whether a GPU may launch recorded steps
 };
 
 /// This rank's share of a checkpoint. Errors: kInvalidArgument, when it does not fit the device.

@@ -7,23 +7,37 @@ CudaModel::CudaModel(const ModelShape& shape,
                      DeviceCache& cache,
                      Communicator& host,
                      DeviceCommunicator& device,
-                     Stream stream)
+                     Stream stream,
+                     bool graphs)
     : context_(shape, weights, cache, device, stream),
       layers_(context_),
       sums_(context_),
-      head_(context_, host) {}
+      head_(context_, host) {
+  if (graphs && device.can_be_captured()) graphs_.emplace(stream);
+}
 
 void CudaModel::reuse_pass(std::span<const StepSequence> sequences) {
   context_.plan.clear();
-  const PassLists lists = reuse_lists(sequences);
-  sums_.begin(sequences, lists);
+  PassLists lists = reuse_lists(sequences);
+  SumLists sums =
+      reuse_sums(sequences, lists, context_.shape.num_layers, context_.shape.local_heads());
+  // With graphs or without: what a product of matrices gives may depend on the number of rows.
+  const std::optional<PassBucket> bucket = bucket_of(lists, sums);
+  if (bucket) fill_up(*bucket, lists, sums);
+  sums_.begin(std::move(sums));
   head_.begin(sequences);
   if (lists.parts.empty()) return;
   layers_.reserve(lists);
   const DevicePass pass = layers_.upload(lists);
   sums_.prepare(lists, pass, layers_.lse());
   context_.plan.upload(context_.stream);
-  run_reuse(lists, pass);
+  // All that differs between passes of a bucket has been uploaded by now, to places that do not.
+  const auto enqueue = [&] { run_reuse(lists, pass); };
+  if (graphs_ && bucket) {
+    graphs_->run(*bucket, layers_.moves() + sums_.moves() + head_.moves(), enqueue);
+  } else {
+    enqueue();
+  }
 }
 
 void CudaModel::run_reuse(const PassLists& lists, const DevicePass& pass) {

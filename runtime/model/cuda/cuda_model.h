@@ -3,6 +3,7 @@
 #include "runtime/model/cuda/context.h"
 #include "runtime/model/cuda/head.h"
 #include "runtime/model/cuda/layers.h"
+#include "runtime/model/cuda/pass_graphs.h"
 #include "runtime/model/cuda/step_sums.h"
 #include "runtime/model/model.h"
 
@@ -10,15 +11,19 @@ namespace rubato::cuda {
 
 /// The network on this rank's GPU, over caches in its memory. Work is enqueued on one stream and
 /// waited for once a step, in `candidates`; once more, in `reduce`, where a drift test must be
-/// decided. `host` carries what only rows with top_p or top_k exchange. Engine thread only.
+/// decided. Reuse passes of few rows are filled up to a bucket and launched as graphs. Engine
+/// thread only.
 class CudaModel final : public Model {
  public:
+  /// `host` carries what only rows with top_p or top_k exchange. graphs: whether to use them, where
+  /// the collectives can be recorded; the bits are the same without.
   CudaModel(const ModelShape& shape,
             DeviceWeights& weights,
             DeviceCache& cache,
             Communicator& host,
             DeviceCommunicator& device,
-            Stream stream);
+            Stream stream,
+            bool graphs = true);
 
   const ModelShape& shape() const override { return context_.shape; }
   void reuse_pass(std::span<const StepSequence> sequences) override;
@@ -28,6 +33,9 @@ class CudaModel final : public Model {
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences,
                                                  TokenId mask_id) override;
   std::span<const float> attention_mass(int sequence) override;
+
+  /// Null: none are used.
+  const PassGraphs* graphs() const { return graphs_ ? &*graphs_ : nullptr; }
 
   /// Bytes that a rank needs besides weights and caches, for up to `cache_rows` rows in a step.
   static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
@@ -39,6 +47,7 @@ class CudaModel final : public Model {
   Layers layers_;
   StepSums sums_;
   Head head_;
+  std::optional<PassGraphs> graphs_;
 };
 
 }  // namespace rubato::cuda

@@ -9,12 +9,14 @@ namespace rubato::cuda {
 Memory::Memory(Memory&& other) noexcept
     : place_(other.place_),
       memory_(std::exchange(other.memory_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      moves_(other.moves_) {}
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   std::swap(place_, other.place_);
   std::swap(memory_, other.memory_);
   std::swap(size_, other.size_);
+  std::swap(moves_, other.moves_);
   return *this;
 }
 
@@ -33,6 +35,7 @@ void* Memory::bytes(std::size_t bytes) {
   RUBATO_CUDA(place_ == Place::kDevice ? cudaMalloc(&memory_, bytes)
                                        : cudaMallocHost(&memory_, bytes));
   size_ = bytes;
+  ++moves_;
   return memory_;
 }
 

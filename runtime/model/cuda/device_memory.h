@@ -27,10 +27,14 @@ class Memory {
 
   std::size_t size() const { return size_; }
 
+  /// How often it has grown, and so moved.
+  std::uint64_t moves() const { return moves_; }
+
  private:
   Place place_;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
+  std::uint64_t moves_ = 0;
 };
 
 }  // namespace rubato::cuda

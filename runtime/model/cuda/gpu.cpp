@@ -5,24 +5,12 @@
 #include "runtime/base/concat.h"
 #include "runtime/model/cuda/cuda_model.h"
 #include "runtime/model/cuda/gpu_rank.h"
+#include "runtime/model/cuda/owned_stream.h"
 
 namespace rubato::cuda {
 namespace {
 
 constexpr double kGiB = 1 << 30;
-
-/// A stream of the current GPU; owns it.
-class OwnedStream {
- public:
-  OwnedStream() { RUBATO_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
-  ~OwnedStream() { static_cast<void>(cudaStreamDestroy(stream_)); }
-  OwnedStream(const OwnedStream&) = delete;
-  OwnedStream& operator=(const OwnedStream&) = delete;
-  Stream get() const { return stream_; }
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
 
 CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
   return {.num_layers = shape.num_layers,
@@ -131,7 +119,7 @@ Result<std::unique_ptr<GpuRank>> GpuRank::random(const ModelShape& shape,
   });
 }
 
-Model& GpuRank::start(Communicator& host, std::chrono::milliseconds deadline) {
+Model& GpuRank::start(Communicator& host, std::chrono::milliseconds deadline, bool graphs) {
   RUBATO_CUDA(cudaSetDevice(parts_->gpu));  // a thread's own
   parts_->communicator = make_device_communicator(host, parts_->gpu, deadline);
   parts_->model = std::make_unique<CudaModel>(parts_->shape,
@@ -139,7 +127,8 @@ Model& GpuRank::start(Communicator& host, std::chrono::milliseconds deadline) {
                                               parts_->cache,
                                               host,
                                               *parts_->communicator,
-                                              parts_->stream.get());
+                                              parts_->stream.get(),
+                                              graphs);
   return *parts_->model;
 }
 

@@ -35,7 +35,8 @@ class GpuRank {
 
   /// Joins the other ranks (collective among `host`'s group, when all have loaded) and returns the
   /// model. The calling thread is the engine thread from here on.
-  Model& start(Communicator& host, std::chrono::milliseconds deadline);
+  /// graphs: whether CUDA graphs may be used.
+  Model& start(Communicator& host, std::chrono::milliseconds deadline, bool graphs);
 
   /// "NVIDIA H100 80GB HBM3, 15.0 GB of weights, ...".
   const std::string& description() const;

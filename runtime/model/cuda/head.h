@@ -18,6 +18,8 @@ class Head {
   void begin(std::span<const StepSequence> sequences);
   /// [eligible rows of all sequences, d_model]
   void* window_hidden() { return window_hidden_.bytes(0); }
+  /// Changes when `window_hidden` has moved.
+  std::uint64_t moves() const { return window_hidden_.moves(); }
 
   void compute_logits(std::span<const StepSequence> sequences);
   /// Enqueues what the logits are to be looked at for, and the copies of what is found.

@@ -40,7 +40,7 @@ struct GatherSums {
   const void* hidden = nullptr;  ///< [.., width] of T
   const float* delta = nullptr;  ///< [.., width]
   void* out = nullptr;           ///< [.., width] of T
-  // [count]; null: i itself
+  // [count]; null: i itself; -1: nothing is done for i
   const std::int32_t* hidden_rows = nullptr;
   const std::int32_t* delta_rows = nullptr;
   const std::int32_t* out_rows = nullptr;

@@ -242,6 +242,22 @@ void Layers::keep_eligible(const PassLists& lists, const DevicePass& pass, void*
               context_.stream);
 }
 
+std::uint64_t Layers::moves() const {
+  std::uint64_t moves = 0;
+  for (const Memory* memory : {&hidden_,
+                               &compact_,
+                               &normed_,
+                               &qkv_,
+                               &attended_,
+                               &partial_,
+                               &split_parts_,
+                               &gate_up_,
+                               &activation_,
+                               &lse_})
+    moves += memory->moves();
+  return moves;
+}
+
 std::int64_t Layers::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
   const std::int64_t d = shape.d_model, width = shape.local_head_width(),
                      size = element_size(shape.storage);

@@ -54,6 +54,9 @@ class Layers {
   /// [layers, rows, local heads]: the log-sum-exp of the pass's attention.
   const float* lse() { return lse_.as<float>(0); }
 
+  /// Changes when the memory that a pass works in has moved.
+  std::uint64_t moves() const;
+
   /// Bytes of scratch for up to `cache_rows` rows.
   static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
 

@@ -51,11 +51,14 @@ template <class T>
 __global__ void gather_sums_kernel(GatherSums task) {
   const std::int64_t width = task.width;
   const auto row_of = [](const std::int32_t* rows) -> std::int64_t {
-    return rows == nullptr ? blockIdx.x : rows[blockIdx.x];
+    return rows == nullptr ? static_cast<std::int64_t>(blockIdx.x) : rows[blockIdx.x];
   };
-  const T* hidden = static_cast<const T*>(task.hidden) + row_of(task.hidden_rows) * width;
-  const float* delta = task.delta + row_of(task.delta_rows) * width;
-  T* out = static_cast<T*>(task.out) + row_of(task.out_rows) * width;
+  const std::int64_t hidden_row = row_of(task.hidden_rows), delta_row = row_of(task.delta_rows),
+                     out_row = row_of(task.out_rows);
+  if (hidden_row < 0 || delta_row < 0 || out_row < 0) return;
+  const T* hidden = static_cast<const T*>(task.hidden) + hidden_row * width;
+  const float* delta = task.delta + delta_row * width;
+  T* out = static_cast<T*>(task.out) + out_row * width;
   for (int i = threadIdx.x; i < width; i += kThreads)
     out[i] = narrow<T>(widen(hidden[i]) + rounded<T>(delta[i]));
 }

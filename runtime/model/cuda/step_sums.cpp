@@ -15,8 +15,8 @@ StepSums::StepSums(Context& context) : context_(context), shape_(context.shape) 
       row_of_.as<std::int32_t>(capacity), 0xff, capacity * sizeof(std::int32_t), context.stream));
 }
 
-void StepSums::begin(std::span<const StepSequence> sequences, const PassLists& reuse) {
-  lists_ = reuse_sums(sequences, reuse, shape_.num_layers, shape_.local_heads());
+void StepSums::begin(SumLists lists) {
+  lists_ = std::move(lists);
   refresh_lists_ = {};
   old_ = {};
   float* sums = sums_.as<float>(lists_.size);

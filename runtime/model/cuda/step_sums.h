@@ -14,8 +14,8 @@ class StepSums {
  public:
   explicit StepSums(Context& context);
 
-  /// Lays the step's sums out and makes them 0.
-  void begin(std::span<const StepSequence> sequences, const PassLists& reuse);
+  /// Makes the step's sums 0. lists: reuse_sums, filled up or not.
+  void begin(SumLists lists);
 
   /// Adds the lists of the reuse pass to the plan. lse: Layers::lse.
   void prepare(const PassLists& reuse, const DevicePass& pass, const float* lse);
@@ -23,6 +23,11 @@ class StepSums {
   void before_pass();
   void after_layer(int b);
   void after_pass();
+
+  /// Changes when the memory that the reuse pass sums in has moved.
+  std::uint64_t moves() const {
+    return old_q_.moves() + old_k_.moves() + old_lse_.moves() + sums_.moves();
+  }
 
   /// Adds up the ranks' sums. Each sequence's similarity by layer, empty where no test ran. Waits
   /// for the GPU where one did.

@@ -10,8 +10,13 @@
 
 #include "runtime/base/check.h"
 
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+
 struct CUstream_st {
   std::deque<std::function<void()>> work;
+  std::unique_ptr<CUgraph_st> captured;  // null: nothing is recorded
 };
 
 namespace rubato::emulation {
@@ -65,7 +70,12 @@ CUstream_st& stream_of(CUstream_st* stream) {
   return stream == nullptr ? *streams().front() : *stream;
 }
 
+void check_not_captured(const CUstream_st& stream, const char* what) {
+  RUBATO_CHECK(stream.captured == nullptr, what, " while a stream is captured");
+}
+
 void run_all(CUstream_st& stream) {
+  check_not_captured(stream, "a wait");
   while (!stream.work.empty()) {
     const auto next = std::move(stream.work.front());
     stream.work.pop_front();
@@ -83,6 +93,7 @@ Counts& counts() {
 void* allocate(std::size_t bytes, bool pinned) {
   void* memory = std::malloc(bytes);
   if (memory == nullptr) return nullptr;
+  for (const auto& stream : streams()) check_not_captured(*stream, "an allocation");
   std::memset(memory, 0x7f, bytes);
   ++counts().allocations;
   const std::scoped_lock lock(allocations().mutex);
@@ -101,7 +112,12 @@ void free(void* memory) {
 }
 
 void enqueue(CUstream_st* stream, std::function<void()> work) {
-  stream_of(stream).work.push_back(std::move(work));
+  CUstream_st& its = stream_of(stream);
+  if (its.captured != nullptr) {
+    its.captured->work.push_back(std::move(work));
+  } else {
+    its.work.push_back(std::move(work));
+  }
 }
 
 void copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
@@ -111,6 +127,7 @@ void copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* 
     enqueue(stream, [=] { std::memcpy(to, from, bytes); });
     return;
   }
+  check_not_captured(stream_of(stream), "a copy of memory that is not pinned");
   const auto* begin = static_cast<const std::byte*>(from);
   enqueue(stream, [to, kept = std::vector<std::byte>(begin, begin + bytes)] {
     std::memcpy(to, kept.data(), kept.size());
@@ -142,6 +159,29 @@ CUstream_st* make_stream() {
 
 void destroy_stream(CUstream_st* stream) {
   std::erase_if(streams(), [stream](const auto& mine) { return mine.get() == stream; });
+}
+
+void begin_capture(CUstream_st* stream) {
+  RUBATO_CHECK(stream != nullptr, "the null stream cannot be captured");
+  check_not_captured(*stream, "a capture");
+  stream->captured = std::make_unique<CUgraph_st>();
+}
+
+CUgraph_st* end_capture(CUstream_st* stream) {
+  RUBATO_CHECK(stream->captured != nullptr, "nothing is captured");
+  return stream->captured.release();
+}
+
+CUgraph_st* copy_graph(const CUgraph_st* graph) {
+  return std::make_unique<CUgraph_st>(*graph).release();
+}
+
+void destroy_graph(CUgraph_st* graph) {
+  const std::unique_ptr<CUgraph_st> owned(graph);
+}
+
+void launch_graph(const CUgraph_st* graph, CUstream_st* stream) {
+  for (const auto& work : graph->work) enqueue(stream, work);
 }
 
 void wait(CUstream_st* stream) {

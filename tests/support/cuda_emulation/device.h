@@ -5,6 +5,7 @@
 #include <functional>
 
 struct CUstream_st;
+struct CUgraph_st;
 
 /// Memory and streams of the emulated GPU. A stream runs late: what it is told waits until the host
 /// waits for the stream (or frees memory), so that a host which reads, or overwrites, too early is
@@ -39,6 +40,16 @@ void fill(void* to, int value, std::size_t bytes, CUstream_st* stream);
 /// A stream that this thread owns.
 CUstream_st* make_stream();
 void destroy_stream(CUstream_st* stream);
+
+/// From here on what the stream is told is recorded instead, until the end, which gives it. As on a
+/// GPU the null stream is not recorded, and waits, allocations and copies from or to memory that is
+/// not pinned end the process meanwhile.
+void begin_capture(CUstream_st* stream);
+CUgraph_st* end_capture(CUstream_st* stream);
+CUgraph_st* copy_graph(const CUgraph_st* graph);
+void destroy_graph(CUgraph_st* graph);
+/// Tells the stream all that was recorded.
+void launch_graph(const CUgraph_st* graph, CUstream_st* stream);
 
 /// Runs all that the stream was told.
 void wait(CUstream_st* stream);

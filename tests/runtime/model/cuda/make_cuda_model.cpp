@@ -1,8 +1,5 @@
 #include "tests/runtime/model/cuda/make_cuda_model.h"
 
-#include "parallel/cuda/cuda_check.h"
-#include "runtime/model/cuda/cuda_model.h"
-
 namespace rubato::cuda::testing {
 namespace {
 
@@ -19,24 +16,17 @@ std::unique_ptr<DeviceCommunicator> device_communicator(Communicator& host) {
   return std::make_unique<StagedCommunicator>(host);
 }
 
-/// A model and what it refers to.
-struct Rank {
-  std::unique_ptr<DeviceCommunicator> device;
-  DeviceWeights weights;
-  DeviceCache cache;
-  CudaModel model;
-
-  Rank(const ModelShape& shape,
-       const Checkpoint& checkpoint,
-       Communicator& communicator,
-       std::int64_t cache_tokens)
-      : device(device_communicator(communicator)),
-        weights(load_device_weights(shape, checkpoint, nullptr)),
-        cache(cache_shape(shape, cache_tokens)),
-        model(shape, weights, cache, communicator, *device, nullptr) {}
-};
-
 }  // namespace
+
+Rank::Rank(const ModelShape& shape,
+           const Checkpoint& checkpoint,
+           Communicator& communicator,
+           std::int64_t cache_tokens,
+           bool graphs)
+    : device(device_communicator(communicator)),
+      weights(load_device_weights(shape, checkpoint, stream.get())),
+      cache(cache_shape(shape, cache_tokens)),
+      model(shape, weights, cache, communicator, *device, stream.get(), graphs) {}
 
 rubato::testing::MakeModel make_cuda_model() {
   return [](const ModelShape& shape,

@@ -1,10 +1,30 @@
 #pragma once
 
+#include <memory>
+
+#include "runtime/model/cuda/cuda_model.h"
+#include "runtime/model/cuda/owned_stream.h"
 #include "tests/support/engine/local_engine.h"
 
 namespace rubato::cuda::testing {
 
-/// For LocalEngine: ranks whose models are on the GPU, all on one, their sums through the host.
+/// A rank's model on the GPU and what it refers to. Several ranks share the GPU, their sums go
+/// through the host.
+struct Rank {
+  Rank(const ModelShape& shape,
+       const Checkpoint& checkpoint,
+       Communicator& communicator,
+       std::int64_t cache_tokens,
+       bool graphs = true);
+
+  OwnedStream stream;
+  std::unique_ptr<DeviceCommunicator> device;
+  DeviceWeights weights;
+  DeviceCache cache;
+  CudaModel model;
+};
+
+/// For LocalEngine.
 rubato::testing::MakeModel make_cuda_model();
 
 }  // namespace rubato::cuda::testing

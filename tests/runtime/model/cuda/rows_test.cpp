@@ -138,14 +138,15 @@ TEST_F(CudaRows, RowsAreGatheredEmbeddedInterleavedAndMarked) {
     const Matrix delta = random_values(3 * width, 10, Element::kFloat32);
     Numbers from(hidden, element), to(Matrix(4 * width, 1.0f), element);
     OnGpu<float> device_delta(delta);
-    OnGpu<std::int32_t> from_rows({4, 0}), delta_rows({2, 1}), to_rows({3, 1});
+    OnGpu<std::int32_t> from_rows({4, 0, -1, 0}), delta_rows({2, 1, 0, 0}),
+        to_rows({3, 1, 0, -1});  // of the last two nothing is written
     gather_sums({from.get(),
                  device_delta.get(),
                  to.get(),
                  from_rows.get(),
                  delta_rows.get(),
                  to_rows.get(),
-                 2,
+                 4,
                  width},
                 element,
                 nullptr);
