@@ -50,6 +50,10 @@ target_link_libraries(rubato_json INTERFACE Boost::json)
 add_library(rubato_asio INTERFACE)
 add_library(rubato::asio ALIAS rubato_asio)
 target_link_libraries(rubato_asio INTERFACE Boost::boost Boost::url Threads::Threads)
+if(RUBATO_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # It takes a unit's files for headers, whose coroutines should hold nothing of an anonymous namespace.
+  target_compile_options(rubato_asio INTERFACE -Wno-subobject-linkage)
+endif()
 if(RUBATO_SANITIZE MATCHES "thread")  # which knows no fences; what Asio hands on goes through its scheduler's mutex anyway
   target_compile_definitions(rubato_asio INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
 endif()
