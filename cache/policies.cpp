@@ -9,13 +9,14 @@ namespace rubato {
 namespace {
 
 // The order is the policies' numbers on the wire: add at the end.
-constexpr std::array<const Policy*, 7> kPolicies = {&kNonePolicy,
+constexpr std::array<const Policy*, 8> kPolicies = {&kNonePolicy,
                                                     &kPrefixPolicy,
                                                     &kDualPolicy,
                                                     &kElasticPolicy,
                                                     &kIntervalPolicy,
                                                     &kDkvPolicy,
-                                                    &kFlashPolicy};
+                                                    &kFlashPolicy,
+                                                    &kHorizonPolicy};
 
 Error out_of_range(const char* name, double found, const char* allowed) {
   return {Code::kInvalidArgument, concat(name, " is ", found, "; allowed: ", allowed), name};
@@ -30,6 +31,11 @@ std::span<const Policy* const> policies() {
 const Policy* find_policy(std::string_view name) {
   const auto found = std::ranges::find(kPolicies, name, &Policy::name);
   return found == kPolicies.end() ? nullptr : *found;
+}
+
+Position canvas_reach(const PolicyParams& params, const SequenceView& sequence) {
+  const auto reach = params.policy->reach;
+  return reach == nullptr ? sequence.canvas_length : reach(params, sequence);
 }
 
 std::uint8_t policy_number(const Policy& policy) {
@@ -50,6 +56,7 @@ Status validate(const PolicyParams& params) {
     return out_of_range("refresh_every", params.refresh_every, "1 or more");
   if (params.block_length < 1)
     return out_of_range("block_length", params.block_length, "1 or more");
+  if (params.horizon < 1) return out_of_range("horizon", params.horizon, "1 or more");
   return {};
 }
 

@@ -32,7 +32,8 @@ struct PolicyParams {
   int track = 1;  ///< most-attended positions each layer adds to the tracked set, 1 to kMostTracked
   int refresh_every = 8;  ///< steps between full refreshes of the periodic policies, >= 1
   int block_length =
-      32;  ///< positions of a block, for the policies that decode block by block, >= 1
+      32;            ///< positions of a block, for the policies that decode block by block, >= 1
+  int horizon = 64;  ///< positions from the first mask on that `horizon` has on the canvas, >= 1
 
   bool operator==(const PolicyParams&) const = default;
 };
@@ -78,12 +79,19 @@ struct Policy {
   StepQuery (*query)(const PolicyParams&, const SequenceView&);
   /// `query(...).refresh` by itself, at next to no cost: who plans steps asks it of everybody.
   Refresh (*refresh)(const PolicyParams&, const SequenceView&);
+  /// How far the canvas reaches in this step: one past the last position that is computed, attended
+  /// to or committed. Never less than the step before. Null: all of it, always.
+  Position (*reach)(const PolicyParams&, const SequenceView&);
   /// The positions that the next step follows (`SequenceView::tracked`), ascending, from what this
   /// step attended to; null: the policy follows none.
   std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&);
 
   bool tracks() const { return follow != nullptr; }
 };
+
+/// How many positions of the canvas, from the first on, the sequence's policy has it see in this
+/// step.
+Position canvas_reach(const PolicyParams& params, const SequenceView& sequence);
 
 /// All policies, in a fixed order: a policy's place is its number on the wire.
 std::span<const Policy* const> policies();

@@ -12,7 +12,7 @@ struct AttentionMass {
   std::span<const float>
       mass;  ///< [layers, canvas_length] row-major, summed over heads and window rows
   Position canvas_length = 0;
-  std::span<const Position> masked;  ///< as it stood before this step's commit, ascending
+  std::span<const Position> masked;  ///< of these positions, before this step's commit, ascending
 };
 
 /// Each layer's `track` most-attended positions, together, ascending, each once. Masked positions

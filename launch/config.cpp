@@ -162,6 +162,7 @@ PolicyParams policy_params(const DecodingSection& decoding) {
   params.track = decoding.track;
   params.refresh_every = decoding.refresh_every;
   params.block_length = decoding.block_length;
+  params.horizon = decoding.horizon;
   return params;
 }
 

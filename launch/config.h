@@ -71,6 +71,7 @@ struct DecodingSection {
   int track = 1;
   int refresh_every = 8;
   int block_length = 32;
+  int horizon = 64;
 
   bool operator==(const DecodingSection&) const = default;
 };

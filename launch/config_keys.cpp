@@ -89,6 +89,7 @@ void add_decoding_keys(DecodingSection& decoding, std::vector<ConfigKey>& keys) 
   add("track", decoding.track, 1, kMostTracked);
   add("refresh_every", decoding.refresh_every, 1, 1e6);
   add("block_length", decoding.block_length, 1, 1e6);
+  add("horizon", decoding.horizon, 1, 1e6);
 }
 
 bool whole(const ConfigKey& key) {

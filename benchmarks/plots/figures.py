@@ -5,7 +5,7 @@ import math
 import matplotlib.pyplot as plt
 import series
 
-COLOURS = {"none": "C7", "prefix": "C0", "dual": "C2", "elastic": "C3", "interval": "C4", "dkv": "C1", "flash": "C5"}
+COLOURS = {"none": "C7", "prefix": "C0", "dual": "C2", "elastic": "C3", "interval": "C4", "dkv": "C1", "flash": "C5", "horizon": "C6"}
 
 
 def colour_of(contender):
@@ -58,7 +58,7 @@ def draw_accuracy_speed(reports):
 
 def draw_tuning(reports):
     """Accuracy and speed against each parameter that was swept."""
-    names = ["gamma", "window", "threshold", "track", "block_length", "refresh_every"]
+    names = ["gamma", "window", "threshold", "track", "block_length", "refresh_every", "horizon"]
     found = [name for name in names if name in reports]
     if not found:
         return None

@@ -29,6 +29,7 @@ const Policy kDkvPolicy = {
     .by_block = true,
     .query = query,
     .refresh = refresh,
+    .reach = nullptr,
     .follow = nullptr};
 
 }  // namespace rubato

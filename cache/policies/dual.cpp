@@ -23,6 +23,7 @@ const Policy kDualPolicy = {.name = "dual",
                             .by_block = true,
                             .query = query,
                             .refresh = refresh,
+                            .reach = nullptr,
                             .follow = nullptr};
 
 }  // namespace rubato

@@ -24,6 +24,7 @@ const Policy kElasticPolicy = {
     .by_block = false,
     .query = query,
     .refresh = refresh,
+    .reach = nullptr,
     .follow = detail::follow_each_layer};
 
 }  // namespace rubato

@@ -37,6 +37,7 @@ const Policy kFlashPolicy = {
     .by_block = false,
     .query = query,
     .refresh = refresh,
+    .reach = nullptr,
     .follow = follow};
 
 }  // namespace rubato

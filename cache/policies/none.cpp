@@ -20,6 +20,7 @@ const Policy kNonePolicy = {.name = "none",
                             .by_block = true,
                             .query = query,
                             .refresh = refresh,
+                            .reach = nullptr,
                             .follow = nullptr};
 
 }  // namespace rubato

@@ -12,5 +12,6 @@ extern const Policy kElasticPolicy;
 extern const Policy kIntervalPolicy;
 extern const Policy kDkvPolicy;
 extern const Policy kFlashPolicy;
+extern const Policy kHorizonPolicy;
 
 }  // namespace rubato

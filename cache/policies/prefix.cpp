@@ -24,6 +24,7 @@ const Policy kPrefixPolicy = {
     .by_block = true,
     .query = query,
     .refresh = refresh,
+    .reach = nullptr,
     .follow = nullptr};
 
 }  // namespace rubato

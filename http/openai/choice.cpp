@@ -51,7 +51,8 @@ json::object diffusion_parameters(const GenerationRequest& request) {
           {"gamma", policy.gamma},
           {"drift", policy.drift == DriftMeasure::kHeads ? "heads" : "rows"},
           {"track", policy.track},
-          {"refresh_every", policy.refresh_every}};
+          {"refresh_every", policy.refresh_every},
+          {"horizon", policy.horizon}};
 }
 
 json::object make_trace_entry(const StepTrace& step, const Answer& answer) {

@@ -75,6 +75,7 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
                                                 "drift",
                                                 "track",
                                                 "refresh_every",
+                                                "horizon",
                                                 "trace"};
   for (const auto& field : object) {
     if (std::ranges::find(kKnown, std::string_view(field.key())) == std::end(kKnown)) {
@@ -91,6 +92,7 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
   set("window", policy.window, kMostTokens);
   set("track", policy.track, kMostTracked);
   set("refresh_every", policy.refresh_every, kMostTokens);
+  set("horizon", policy.horizon, kMostTokens);
   set("block_length", policy.block_length, kMostTokens);
   policy.gamma = fields.number("gamma", 0, 2).value_or(policy.gamma);
   policy.drift = drift_measure(fields, policy.drift);

@@ -13,8 +13,15 @@ const FIELDS = [
     not: ["none", "prefix", "dual", "interval", "dkv", "flash"],
   },
   { key: "window", label: "window", title: "How many masked positions a step looks at", step: 1, not: ["none", "prefix", "dual", "dkv"] },
-  { key: "refresh_every", label: "every", title: "Steps between full refreshes", step: 1, not: ["none", "prefix", "dual", "elastic", "flash"] },
-  { key: "block_length", label: "block", title: "Positions of a block; must divide the length", step: 1, not: ["elastic", "interval", "flash"] },
+  { key: "refresh_every", label: "every", title: "Steps between full refreshes", step: 1, not: ["none", "prefix", "dual", "elastic", "flash", "horizon"] },
+  { key: "block_length", label: "block", title: "Positions of a block; must divide the length", step: 1, not: ["elastic", "interval", "flash", "horizon"] },
+  {
+    key: "horizon",
+    label: "horizon",
+    title: "How many positions the canvas has from its first mask on",
+    step: 8,
+    not: ["none", "prefix", "dual", "elastic", "interval", "dkv", "flash"],
+  },
 ];
 
 /** A number field's value; undefined: left to the server. */

@@ -141,9 +141,10 @@ std::vector<SequenceId> Coordinator::choose_run(const Batch& batch) {
   for (const SequenceId id : scheduler_.running()) {
     const Sequence& sequence = *batch.find(id);
     const PolicyParams& policy = sequence.spec().policy;
-    const bool full = policy.policy->refresh(policy, sequence.view()) == Refresh::kFull;
+    const SequenceView view = sequence.view();
+    const bool full = policy.policy->refresh(policy, view) == Refresh::kFull;
     candidates.push_back({.id = id,
-                          .full_rows = full ? sequence.spec().canvas_length() : 0,
+                          .full_rows = full ? canvas_reach(policy, view) : 0,
                           .waited = generations_.at(id).waited++});
   }
   std::vector<SequenceId> run = choose_participants(candidates, limits_.max_full_rows);

@@ -16,6 +16,7 @@ void put(ByteWriter& writer, const PolicyParams& params) {
   writer.put<std::int32_t>(params.track);
   writer.put<std::int32_t>(params.refresh_every);
   writer.put<std::int32_t>(params.block_length);
+  writer.put<std::int32_t>(params.horizon);
 }
 
 PolicyParams get_policy(ByteReader& reader) {
@@ -29,6 +30,7 @@ PolicyParams get_policy(ByteReader& reader) {
   params.track = reader.get<std::int32_t>();
   params.refresh_every = reader.get<std::int32_t>();
   params.block_length = reader.get<std::int32_t>();
+  params.horizon = reader.get<std::int32_t>();
   if (!validate(params)) reader.fail();
   return params;
 }

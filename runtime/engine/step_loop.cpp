@@ -106,9 +106,10 @@ std::vector<StepSequence> StepLoop::query_policies() const {
   std::vector<StepSequence> sequences;
   for (const Sequence* sequence : batch_.running()) {
     const SequenceSpec& spec = sequence->spec();
+    const SequenceView view = sequence->view();
     sequences.push_back({.slot_begin = spec.slot_begin,
-                         .canvas = sequence->canvas(),
-                         .query = spec.policy.policy->query(spec.policy, sequence->view()),
+                         .canvas = sequence->canvas().first(canvas_reach(spec.policy, view)),
+                         .query = spec.policy.policy->query(spec.policy, view),
                          .track = spec.policy.policy->tracks(),
                          .drift = spec.policy.drift,
                          .sampling = spec.sampling,
@@ -177,11 +178,13 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
       outcome.logprobs = logprobs_of(outcome.update.commits, candidates[i]);
     if (sequences[i].track) {
       const PolicyParams& policy = sequence.spec().policy;
+      const std::span<const Position> masked = sequence.masked();
+      const auto end = std::ranges::lower_bound(masked, sequences[i].canvas_length());
       outcome.update.tracked =
           policy.policy->follow(policy,
                                 {.mass = model_.attention_mass(static_cast<int>(i)),
                                  .canvas_length = sequences[i].canvas_length(),
-                                 .masked = sequence.masked()});
+                                 .masked = {masked.begin(), end}});
     }
     outcome.boundary = decided[i];
     outcome.similarity = std::move(similarity[i]);

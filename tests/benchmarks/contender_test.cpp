@@ -73,7 +73,7 @@ TEST(Contender, AnUnknownPolicyListsThoseThereAre) {
   ASSERT_FALSE(contender.ok());
   EXPECT_THAT(contender.error().message, HasSubstr("elastik"));
   EXPECT_THAT(contender.error().message,
-              HasSubstr("none, prefix, dual, elastic, interval, dkv, flash"));
+              HasSubstr("none, prefix, dual, elastic, interval, dkv, flash, horizon"));
 }
 
 TEST(Contender, APartThatIsNoParameterIsNamed) {

@@ -11,7 +11,7 @@ CODE = "Write a Python function f(x, y) that returns the sum of x and y, times 3
 CHAIN = "Start at 20 and apply: +3 -5 +9 -2 +4 +1. Show each step."
 QUESTIONS = [QUESTION, LONGER, CODE, CHAIN]
 
-POLICIES = ["none", "prefix", "dual", "elastic", "interval", "dkv", "flash"]
+POLICIES = ["none", "prefix", "dual", "elastic", "interval", "dkv", "flash", "horizon"]
 RULES = [{"threshold": 0.9}, {"threshold": None, "steps": 16}, {"factor": 1.0}]
 
 

@@ -16,6 +16,7 @@ DEFAULTS = {
     "drift": "heads",
     "track": 1,
     "refresh_every": 8,
+    "horizon": 64,
 }
 
 
@@ -49,6 +50,7 @@ def test_effective_parameters_are_the_defaults_where_nothing_is_said(api):
         ({"policy": "dual", "block_length": 16}, {}),
         ({"window": 5, "gamma": 0.75, "drift": "rows", "track": 3}, {}),
         ({"policy": "interval", "refresh_every": 4}, {}),
+        ({"policy": "horizon", "horizon": 16}, {}),
         ({"threshold": 0.5}, {}),
         ({"threshold": 1}, {"threshold": 1.0}),
         ({"factor": 1.5}, {"threshold": None}),
@@ -117,6 +119,30 @@ def test_rows_of_elastic_are_tracked_committed_and_window(api):
             rows += canvas * (LAYERS - boundary)
         last = [position for position, _ in entry["committed"]]
     assert diffusion["rows_computed"] == rows
+
+
+def test_rows_of_horizon_are_those_of_elastic_as_far_as_the_canvas_reaches(api):
+    diffusion, choice, prompt = decode(api, ignore_eos=True, policy="horizon", horizon=16, window=8)
+    rows, last, reach = 0, [], prompt
+    for entry, masked in replay(diffusion["trace"], prompt, 64):
+        before = reach
+        while reach < prompt + 64 and reach < min(masked) + 16:
+            reach += 8
+        boundary = LAYERS if entry["boundary"] is None else entry["boundary"]
+        if boundary > 0:
+            rows += LAYERS * len({*entry["tracked"], *last, *sorted(masked)[:8], *range(before, reach)})
+        if boundary < LAYERS - 1:
+            rows += reach * (LAYERS - boundary)
+        assert entry["similarity"] == [] or reach == before
+        assert all(position < reach for position in entry["tracked"])
+        last = [position for position, _ in entry["committed"]]
+    assert diffusion["rows_computed"] == rows
+    assert reach == prompt + 64
+
+
+def test_horizon_sees_a_canvas_within_it_as_elastic_does(api):
+    texts = [text_of(decode(api, policy=policy)[1]) for policy in ("elastic", "horizon")]
+    assert texts[0] == texts[1]
 
 
 # The commit rules

@@ -43,6 +43,11 @@ StepQuery ask(const char* policy, const Snapshot& snapshot, PolicyParams params 
   return query;
 }
 
+Position reach_of(const Snapshot& snapshot, PolicyParams params) {
+  params.policy = find_policy("horizon");
+  return canvas_reach(params, snapshot.view());
+}
+
 std::vector<Position> range(Position begin, Position end) {
   std::vector<Position> positions(end - begin);
   std::iota(positions.begin(), positions.end(), begin);
@@ -113,6 +118,59 @@ TEST(ElasticPolicy, NamesEachPositionOnceWhereTrackedOnesAreCommittedOrMasked) {
   EXPECT_THAT(query.rows, ElementsAre(2, 5, 7, 6, 8));
   EXPECT_EQ(query.num_tracked, 3);
   EXPECT_THAT(query.eligible, ElementsAre(6, 7, 8));
+}
+
+constexpr PolicyParams kHorizon4 = {.window = 3, .horizon = 4};  // in strides of 2
+
+TEST(HorizonPolicy, BeginsWithTheCanvasAsFarAsItsHorizon) {
+  Snapshot snapshot{.step = 0, .block_end = 16, .committed_last = {}, .tracked = {}};
+  snapshot.masked = range(4, 16);
+  const StepQuery query = ask("horizon", snapshot, kHorizon4);
+  EXPECT_EQ(query.refresh, Refresh::kFull);
+  EXPECT_THAT(query.eligible, ElementsAre(4, 5, 6));
+  EXPECT_EQ(reach_of(snapshot, kHorizon4), 8);
+  EXPECT_EQ(reach_of(snapshot, {.horizon = 5}), 10) << "in strides of 2";
+  EXPECT_EQ(reach_of(snapshot, {.horizon = 1}), 5);
+  EXPECT_EQ(reach_of(snapshot, {.horizon = 12}), 16);
+  EXPECT_EQ(reach_of(snapshot, {.horizon = std::numeric_limits<int>::max()}), 16);
+}
+
+TEST(HorizonPolicy, IsElasticWhileItsReachStays) {
+  Snapshot snapshot{.block_end = 16};  // from 6 on; 5 was the first before
+  const StepQuery query = ask("horizon", snapshot, kHorizon4);
+  EXPECT_EQ(reach_of(snapshot, kHorizon4), 10);
+  EXPECT_EQ(query, ask("elastic", snapshot));
+}
+
+TEST(HorizonPolicy, ComputesWhatComesIntoReachAndTestsNoDriftThen) {
+  Snapshot snapshot{.block_end = 16, .committed_last = {5, 6}};
+  snapshot.masked = range(7, 16);
+  const StepQuery query = ask("horizon", snapshot, kHorizon4);
+  EXPECT_EQ(reach_of(snapshot, kHorizon4), 12);
+  EXPECT_EQ(query.refresh, Refresh::kNone);
+  EXPECT_THAT(query.rows, ElementsAre(0, 2, 5, 6, 7, 8, 9, 10, 11));
+  EXPECT_EQ(query.num_tracked, 2);
+  EXPECT_THAT(query.eligible, ElementsAre(7, 8, 9));
+}
+
+TEST(HorizonPolicy, CommitsNothingOutOfReach) {
+  const StepQuery query =
+      ask("horizon", {.block_end = 16, .masked = {6, 12, 13}}, {.window = 20, .horizon = 4});
+  EXPECT_THAT(query.eligible, ElementsAre(6));
+}
+
+TEST(HorizonPolicy, SeesASuffixFromTheStart) {
+  const Snapshot snapshot{.block_end = 14};
+  EXPECT_EQ(reach_of(snapshot, kHorizon4), 16);
+  EXPECT_EQ(ask("horizon", snapshot, kHorizon4), ask("elastic", snapshot));
+}
+
+TEST(CanvasReach, IsTheWholeCanvasUnderOtherPolicies) {
+  for (const Policy* policy : policies()) {
+    const PolicyParams params{.policy = policy, .horizon = 1};
+    const Position whole = policy->name == "horizon" ? 7 : 16;
+    EXPECT_EQ(canvas_reach(params, Snapshot{.block_end = 16}.view()), whole) << policy->name;
+  }
 }
 
 TEST(IntervalPolicy, ComputesEverythingEveryFewSteps) {
@@ -250,6 +308,7 @@ TEST(PolicyParams, OutOfRangeAreRefusedByName) {
       {{.policy = elastic, .track = kMostTracked + 1}, "track"},
       {{.policy = elastic, .refresh_every = 0}, "refresh_every"},
       {{.policy = elastic, .block_length = -1}, "block_length"},
+      {{.policy = elastic, .horizon = 0}, "horizon"},
   };
   for (const auto& [params, name] : cases) {
     const Status status = validate(params);

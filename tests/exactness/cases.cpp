@@ -41,6 +41,7 @@ GenerationRequest random_request(std::mt19937_64& random, const ModelConfig& con
   request.policy.track = pick(1, 1, 2, 5, 30);
   request.policy.refresh_every = pick(1, 2, 5);
   request.policy.block_length = pick(4, 8, 32);
+  request.policy.horizon = pick(1, 5, 8, 16, 64);
   request.commit.rule = pick(
       CommitRule::kThreshold, CommitRule::kThreshold, CommitRule::kSchedule, CommitRule::kFactor);
   request.commit.threshold = pick(0.2, 0.5, 0.9);

@@ -34,7 +34,8 @@ SequenceSpec random_spec(std::mt19937_64& random) {
                  .drift = random() % 2 == 0 ? DriftMeasure::kHeads : DriftMeasure::kRows,
                  .track = static_cast<int>(1 + random() % 9),
                  .refresh_every = static_cast<int>(1 + random() % 9),
-                 .block_length = static_cast<int>(1 + random() % 99)};
+                 .block_length = static_cast<int>(1 + random() % 99),
+                 .horizon = static_cast<int>(1 + random() % 99)};
   spec.commit = {.rule = static_cast<CommitRule>(random() % 3),
                  .threshold = 0.5,
                  .steps = static_cast<int>(random() % 99),

@@ -46,9 +46,10 @@ class RandomArrivals : public ::testing::Test {
 
   void arrive() {
     static constexpr const char* kPolicies[] = {
-        "none", "prefix", "dual", "elastic", "interval", "dkv", "flash"};
-    GenerationRequest request = request_of(below(30), 1 + below(40), kPolicies[below(7)]);
+        "none", "prefix", "dual", "elastic", "interval", "dkv", "flash", "horizon"};
+    GenerationRequest request = request_of(below(30), 1 + below(40), kPolicies[below(8)]);
     request.policy.block_length = 1 + below(16);
+    request.policy.horizon = 1 + below(32);
     request.ignore_eos = below(2) == 0;
     auto generation = std::make_unique<Generation>();
     generation->request = request;
@@ -121,7 +122,7 @@ class RandomArrivals : public ::testing::Test {
       EXPECT_EQ(policy.policy->refresh(policy, sequence.view()), query.refresh);
       const bool full = query.refresh == Refresh::kFull, runs = std::ranges::count(run, id) == 1;
       EXPECT_TRUE(full || runs) << "left out for nothing";
-      const std::int64_t length = sequence.spec().canvas_length();
+      const std::int64_t length = canvas_reach(policy, sequence.view());
       int& left_out = generations_.at(id)->left_out;
       left_out = runs ? 0 : left_out + 1;
       EXPECT_LT(left_out, kMaxSequences) << "each of the others goes before it once at most";

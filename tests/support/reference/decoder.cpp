@@ -21,6 +21,7 @@ struct Plan {
   bool tests = false;   // layer by layer, whether attention drifted
   bool tracks = false;  // and where it went
   Positions window;     // the masked positions that may be committed
+  Position reach = 0;   // the canvas ends here
 };
 
 at::Tensor index_of(const Positions& positions) {
@@ -43,11 +44,12 @@ class Decoder {
   const Caches& caches() const { return caches_; }
 
  private:
-  Plan plan() const;
+  Plan plan();
+  Positions grow();
   Positions window() const;
   at::Tensor run_layers(const Plan& plan, Step& step);
   double similarity(const at::Tensor& before, const at::Tensor& after) const;
-  void track(const at::Tensor& attention, const Positions& rows, const Positions& window);
+  void track(const at::Tensor& attention, const Positions& rows, const Plan& plan);
   void track_overall();
   at::Tensor changed(at::Tensor logits, Position position) const;
   std::vector<Commit> choose_commits(const Positions& window, const at::Tensor& logits, Step& step);
@@ -59,6 +61,7 @@ class Decoder {
   const Departures departures_;
   Canvas canvas_;
   Caches caches_;
+  Position reach_ = 0;  // how much of the canvas there is, in the step at hand
   std::set<Position> tracked_, tracked_next_;
   at::Tensor total_mass_;  // of a step's layers so far, by key
   Margin margin_;
@@ -71,7 +74,8 @@ Decoder::Decoder(const Network& network,
       request_(request),
       policy_(request.policy.policy->name),
       departures_(departures),
-      canvas_(network.config(), request) {
+      canvas_(network.config(), request),
+      reach_(static_cast<Position>(request.prompt.size())) {
   const ModelConfig& config = network.config();
   const std::int64_t heads = config.n_heads, head_dim = config.d_model / heads;
   for (int layer = 0; layer < network_.num_layers(); ++layer) {
@@ -87,6 +91,7 @@ Step Decoder::step() {
   tracked_next_.clear();
   total_mass_ = at::zeros({canvas_.length()});
   const Plan plan = this->plan();
+  step.reach = plan.reach;
   const at::Tensor logits = run_layers(plan, step);
   if (policy_ == "flash") track_overall();
   step.trace.committed = choose_commits(plan.window, logits, step);
@@ -98,8 +103,10 @@ Step Decoder::step() {
 }
 
 /// The policies.
-Plan Decoder::plan() const {
+Plan Decoder::plan() {
   Plan plan;
+  const Positions new_rows = grow();
+  plan.reach = reach_;
   plan.window = window();
   if (policy_ == "none" || departures_.whole_window) {
     plan.full = true;
@@ -124,28 +131,42 @@ Plan Decoder::plan() const {
       plan.rows.insert(plan.rows.end(), more.begin(), more.end());
     plan.tracks = true;
   } else {
-    RUBATO_CHECK(policy_ == "elastic" || policy_ == "interval", policy_);
-    const bool elastic = policy_ == "elastic";
+    const bool elastic = policy_ == "elastic" || policy_ == "horizon";
+    RUBATO_CHECK(elastic || policy_ == "interval", policy_);
     plan.full = elastic ? canvas_.step() == 0 : canvas_.step() % request_.policy.refresh_every == 0;
     plan.rows.assign(tracked_.begin(), tracked_.end());
     for (const Positions& more : {canvas_.committed_last(), plan.window})
       plan.rows.insert(plan.rows.end(), more.begin(), more.end());
-    plan.tests = elastic && !plan.full && !tracked_.empty();
+    for (const Position position : new_rows)
+      if (std::ranges::find(plan.rows, position) == plan.rows.end()) plan.rows.push_back(position);
+    plan.tests = elastic && !plan.full && !tracked_.empty() && new_rows.empty();
     plan.tracks = true;
   }
-  if (plan.full) plan.rows = range(0, canvas_.length());
+  if (plan.full) plan.rows = range(0, reach_);
   return plan;
+}
+
+/// Moves the canvas's end ahead of the first mask; returns the positions that are new.
+Positions Decoder::grow() {
+  const Position before = reach_;
+  if (policy_ != "horizon" || !request_.suffix.empty()) {
+    reach_ = canvas_.length();
+    return {};
+  }
+  const int horizon = request_.policy.horizon;
+  while (reach_ < canvas_.length() && reach_ < canvas_.masked().front() + horizon)
+    reach_ = std::min(reach_ + std::max(1, horizon / 2), canvas_.length());
+  return range(before, reach_);
 }
 
 /// The masked positions that this step may commit.
 Positions Decoder::window() const {
   const Positions& masked = canvas_.masked();
-  if (policy_ == "elastic" || policy_ == "interval" || policy_ == "flash" ||
-      departures_.whole_window) {
-    const auto count = std::min<std::ptrdiff_t>(request_.policy.window, std::ssize(masked));
-    return {masked.begin(), masked.begin() + count};
-  }
-  return {masked.begin(), std::ranges::lower_bound(masked, canvas_.block_end())};
+  const bool by_block = request_.policy.policy->by_block && !departures_.whole_window;
+  if (by_block) return {masked.begin(), std::ranges::lower_bound(masked, canvas_.block_end())};
+  Positions window(masked.begin(), std::ranges::lower_bound(masked, reach_));
+  if (std::ssize(window) > request_.policy.window) window.resize(request_.policy.window);
+  return window;
 }
 
 /// All layers, one after the other; the logits of the window's rows.
@@ -163,8 +184,8 @@ at::Tensor Decoder::run_layers(const Plan& plan, Step& step) {
   for (int b = 0; b < num_layers; ++b) {
     caches_.x[b].index_copy_(0, index_of(rows), h);
     if (b == boundary && !plan.full) {  // the refresh: all rows, from their cached hidden input
-      rows = range(0, canvas_.length());
-      h = caches_.x[b].clone();
+      rows = range(0, plan.reach);
+      h = caches_.x[b].narrow(0, 0, plan.reach).clone();
     }
     const at::Tensor index = index_of(rows);
     const Projections now = network_.project(b, h, rows);
@@ -173,20 +194,20 @@ at::Tensor Decoder::run_layers(const Plan& plan, Step& step) {
     at::Tensor before;
     if (tests) {
       const at::Tensor q_before = caches_.q[b].index_select(1, index.narrow(0, 0, num_tracked));
-      before = network_.attention(q_before, caches_.k[b]);
+      before = network_.attention(q_before, caches_.k[b].narrow(1, 0, plan.reach));
     }
     caches_.q[b].index_copy_(1, index, now.q);
     caches_.k[b].index_copy_(1, index, now.k);
     caches_.v[b].index_copy_(1, index, now.v);
-    const at::Tensor attention = network_.attention(now.q, caches_.k[b]);
+    const at::Tensor attention = network_.attention(now.q, caches_.k[b].narrow(1, 0, plan.reach));
     if (tests) {
       const double found = similarity(before, attention.narrow(1, 0, num_tracked));
       step.trace.similarity.push_back(found);
       margin_.compared(found, request_.policy.gamma);
       if (found < request_.policy.gamma) boundary = b + 1;
     }
-    if (plan.tracks) track(attention, rows, plan.window);
-    h = network_.finish_layer(b, h, attention, caches_.v[b]);
+    if (plan.tracks) track(attention, rows, plan);
+    h = network_.finish_layer(b, h, attention, caches_.v[b].narrow(1, 0, plan.reach));
   }
   if (boundary < num_layers) step.trace.boundary = boundary;
   return network_.logits(h.index_select(0, places(plan.window, rows)));
@@ -201,16 +222,18 @@ double Decoder::similarity(const at::Tensor& before, const at::Tensor& after) co
 }
 
 /// Adds a layer's most-attended positions to those tracked in the next step.
-void Decoder::track(const at::Tensor& attention, const Positions& rows, const Positions& window) {
+void Decoder::track(const at::Tensor& attention, const Positions& rows, const Plan& plan) {
   const at::Tensor mass =
-      attention.index_select(1, places(window, rows)).sum(at::IntArrayRef({0, 1}));
+      attention.index_select(1, places(plan.window, rows)).sum(at::IntArrayRef({0, 1}));
   if (policy_ == "flash") {
     total_mass_ += mass;
     return;
   }
-  mass.index_fill_(0, index_of(canvas_.masked()), 0);
+  Positions masked = canvas_.masked();
+  masked.erase(std::ranges::lower_bound(masked, plan.reach), masked.end());
+  mass.index_fill_(0, index_of(masked), 0);
   const float* mass_of = mass.data_ptr<float>();
-  Positions order = range(0, canvas_.length());
+  Positions order = range(0, plan.reach);
   std::ranges::stable_sort(order, [&](Position a, Position b) { return mass_of[a] > mass_of[b]; });
   const auto count = std::min<std::ptrdiff_t>(request_.policy.track, std::ssize(order));
   if (count < std::ssize(order))

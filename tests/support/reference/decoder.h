@@ -23,6 +23,7 @@ struct Step {
   std::vector<Position> rows;  ///< of a reuse pass, a position that is there twice included
   int picked_mask = 0;         ///< eligible positions that sat the step out
   int eligible = 0;
+  Position reach = 0;  ///< the canvas ended here: what lies behind was not looked at
 };
 
 struct Decoded {
