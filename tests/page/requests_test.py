@@ -46,7 +46,12 @@ def test_settings_are_sent(visit):
 
 
 def test_a_policy_shows_the_fields_it_uses(visit):
-    shown = {"none": ["block_length"], "elastic": ["gamma", "window"], "interval": ["window", "refresh_every"]}
+    shown = {
+        "none": ["block_length"],
+        "elastic": ["gamma", "window"],
+        "interval": ["window", "refresh_every"],
+        "horizon": ["gamma", "window", "horizon"],
+    }
     for policy, fields in shown.items():
         visit.a.policy.select_option(policy)
         names = visit.a.element.locator("input:visible").evaluate_all("inputs => inputs.map(i => i.name)")
