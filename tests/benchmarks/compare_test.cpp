@@ -15,7 +15,7 @@ const std::filesystem::path kScript =
 /// Answers every request alike, at once: the text, EOS, and one token behind it, in one step each.
 class ParrotEngine final : public GenerationClient {
  public:
-  ParrotEngine(const Tokenizer& tokenizer, std::string text, TokenId eos)
+  ParrotEngine(const Tokenizer& tokenizer, const std::string& text, TokenId eos)
       : ids_(tokenizer.encode(text)) {
     ids_.push_back(eos);
     ids_.push_back(eos);
@@ -63,7 +63,7 @@ class CompareTest : public ::testing::Test {
     defaults_.policy.policy = find_policy("elastic");
   }
 
-  Result<PolicyComparison> compare(ParrotEngine& engine, std::vector<std::string> names) {
+  Result<PolicyComparison> compare(ParrotEngine& engine, const std::vector<std::string>& names) {
     std::vector<Contender> contenders;
     for (const std::string& name : names) contenders.push_back(parse_contender(name).value());
     return compare_policies(

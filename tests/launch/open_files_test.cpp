@@ -8,10 +8,11 @@ namespace {
 
 /// This process's limit, put back in the end.
 class OpenFilesTest : public testing::Test {
- protected:
+ public:
   OpenFilesTest() { ::getrlimit(RLIMIT_NOFILE, &before_); }
   ~OpenFilesTest() override { ::setrlimit(RLIMIT_NOFILE, &before_); }
 
+ protected:
   void set(rlim_t now) {
     const rlimit limit{now, before_.rlim_max};
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);

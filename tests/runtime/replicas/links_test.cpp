@@ -38,7 +38,7 @@ struct Outcome {
 };
 
 class LinksTest : public ::testing::Test {
- protected:
+ public:
   LinksTest() {
     front_ = std::make_unique<FrontLink>(*front_mailbox_, std::vector{kLeader}, limits_, watch_);
     link_ = std::make_unique<LeaderLink>(*leader_mailbox_, kFront, coordinator_, watch_);
@@ -49,6 +49,7 @@ class LinksTest : public ::testing::Test {
     if (engine_.joinable()) end(/*finish_running=*/false);
   }
 
+ protected:
   void start_engine() {
     engine_ = std::thread([this] { run_engine(coordinator_); });
   }
