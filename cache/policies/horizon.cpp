@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <numeric>
 
 #include "cache/policies/common.h"
 #include "cache/policies/policies.h"
