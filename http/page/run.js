@@ -1,5 +1,7 @@
 // One generation as it was seen: its steps and when they came, its text, what it cost. No DOM in here.
 
+const LEAST_MS_BETWEEN_STEPS = 0.001;
+
 export class Run {
   steps = []; // {time, boundary, similarity, tracked, committed: [{position, id, token, confidence}]}
   text = "";
@@ -26,12 +28,18 @@ export class Run {
     this.time = now - this.#begin;
     if (chunk.usage) this.usage = chunk.usage;
     for (const choice of chunk.choices) {
-      for (const entry of choice.diffusion?.trace ?? []) this.steps.push(stepOf(entry, this.time));
+      for (const entry of choice.diffusion?.trace ?? []) this.steps.push(stepOf(entry, this.#timeOfNext()));
       this.text += choice.delta?.content ?? "";
       if (!choice.finish_reason) continue;
       this.finish = choice.finish_reason;
       this.cost = choice.diffusion;
     }
+  }
+
+  /** When the next step came: steps of one chunk came together, and each is still to be seen alone. */
+  #timeOfNext() {
+    const last = this.steps.at(-1);
+    return last ? Math.max(this.time, last.time + LEAST_MS_BETWEEN_STEPS) : this.time;
   }
 
   end(state, error = "") {

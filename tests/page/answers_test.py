@@ -165,6 +165,21 @@ def test_steps_can_be_gone_through(visit):
     expect(visit.page.get_by_role("button", name="Replay")).to_be_visible()
 
 
+def test_steps_that_came_together_are_gone_through_one_by_one(visit):
+    counts = visit.page.evaluate(
+        """async () => {
+            const { Run } = await import("/page/run.js");
+            const run = new Run({ policy: "none", prompt: [], length: 4, layers: 1 });
+            const step = { boundary: 0, similarity: [], tracked: [], committed: [] };
+            run.begin(10);
+            run.take({ choices: [{ diffusion: { trace: [step, step, step] } }] }, 12);
+            run.take({ choices: [{ diffusion: { trace: [step] } }] }, 12);
+            return run.steps.map(({ time }) => run.stepsBy(time));
+        }"""
+    )
+    assert counts == [1, 2, 3, 4]
+
+
 def test_earlier_answers_come_back(visit):
     visit.ask_and_wait(QUESTION)
     visit.page.get_by_role("button", name="Long sum").click()
