@@ -6,7 +6,6 @@ function(rubato_library name)
   endif()
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC rubato::options ${arg_LIBRARIES})
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${RUBATO_UNITY_BUILD})
 endfunction()
 
 # rubato_test(NAME LABELS ... LIBRARIES ... [SOURCES ...]): a GoogleTest program. rubato_register_tests makes its tests
@@ -19,7 +18,7 @@ function(rubato_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE rubato::options ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE RUBATO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${RUBATO_UNITY_BUILD} RUBATO_TEST_LABELS "${arg_LABELS}")
+  set_target_properties(${name} PROPERTIES RUBATO_TEST_LABELS "${arg_LABELS}")
   set_property(GLOBAL APPEND PROPERTY RUBATO_TEST_PROGRAMS ${name})
 endfunction()
 

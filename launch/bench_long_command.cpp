@@ -12,6 +12,7 @@
 #include "launch/options.h"
 #include "launch/progress.h"
 #include "launch/rank.h"
+#include "launch/report_file.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {

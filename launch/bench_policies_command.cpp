@@ -9,6 +9,7 @@
 #include "launch/options.h"
 #include "launch/progress.h"
 #include "launch/rank.h"
+#include "launch/report_file.h"
 #include "launch/serving.h"
 #include "runtime/base/concat.h"
 

@@ -1,7 +1,6 @@
 #include "launch/bench_run.h"
 
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "launch/program.h"
@@ -54,14 +53,6 @@ Status run_beside_engine(EngineHost& host, const std::function<void()>& work) {
   const Status status = host.run();
   beside.join();
   return status;
-}
-
-Status write_json(const std::string& file, const std::string& report) {
-  if (file.empty()) return {};
-  std::ofstream out(file);
-  out << report << std::flush;
-  if (out) return {};
-  return Error{Code::kInvalidArgument, concat("cannot write ", file), "--json"};
 }
 
 }  // namespace rubato

@@ -19,7 +19,4 @@ std::int64_t cache_bytes_per_token(const EngineHost& host);
 /// ends the engine of every rank with it.
 Status run_beside_engine(EngineHost& host, const std::function<void()>& work);
 
-/// Writes a report; nothing where `file` is empty. Errors: kInvalidArgument, naming `--json`.
-Status write_json(const std::string& file, const std::string& report);
-
 }  // namespace rubato

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -12,6 +11,7 @@
 #include "launch/exit_status.h"
 #include "launch/program.h"
 #include "launch/progress.h"
+#include "launch/report_file.h"
 #include "launch/server_config.h"
 #include "runtime/base/concat.h"
 
@@ -37,10 +37,7 @@ constexpr const char* kHowToStart =
 
 constexpr std::array kDefaultConcurrency = {1, 2, 4, 8, 16};
 
-int refuse(const Error& error) {
-  std::cerr << "rubato bench serving: " << error.message << '\n';
-  return error.code == Code::kInvalidArgument ? kCannotStart : kFailed;
-}
+constexpr const char* kBenchServing = "bench serving";
 
 Result<Endpoint> endpoint_of(const ServingArguments& arguments) {
   if (arguments.url.empty()) return Error{Code::kInvalidArgument, kHowToStart, "--url"};
@@ -79,20 +76,16 @@ Status write_report(const Sweep& sweep,
                     const Endpoint& endpoint) {
   const SweepSetup setup{program_version(), endpoint.address.url(), arguments.tasks};
   std::cout << to_table(sweep, options, setup) << std::flush;
-  if (arguments.json.empty()) return {};
-  std::ofstream out(arguments.json);
-  out << to_json(sweep, options, setup) << std::flush;
-  if (out) return {};
-  return Error{Code::kInvalidArgument, concat("cannot write ", arguments.json), "--json"};
+  return write_json(arguments.json, to_json(sweep, options, setup));
 }
 
 int run(const ServingArguments& arguments) {
   const Result<Endpoint> endpoint = endpoint_of(arguments);
-  if (!endpoint) return refuse(endpoint.error());
+  if (!endpoint) return refuse(kBenchServing, endpoint.error());
   const Result<std::vector<Task>> tasks = load_tasks(arguments);
-  if (!tasks) return refuse(tasks.error());
+  if (!tasks) return refuse(kBenchServing, tasks.error());
   const Result<SweepOptions> options = options_of(arguments);
-  if (!options) return refuse(options.error());
+  if (!options) return refuse(kBenchServing, options.error());
   Result<Sweep> sweep = Sweep();
   {
     ProgressDisplay display;
@@ -100,9 +93,9 @@ int run(const ServingArguments& arguments) {
       display.show(p.done, p.total, p.level);
     });
   }
-  if (!sweep) return refuse(sweep.error());
+  if (!sweep) return refuse(kBenchServing, sweep.error());
   const Status written = write_report(*sweep, *options, arguments, *endpoint);
-  if (!written) return refuse(written.error());
+  if (!written) return refuse(kBenchServing, written.error());
   const auto silent = [](const LevelReport& level) { return level.summary.answered == 0; };
   return std::ranges::any_of(sweep->levels, silent) ? kFailed : kDone;
 }

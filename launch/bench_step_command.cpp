@@ -1,7 +1,6 @@
 #include <ATen/Parallel.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -9,6 +8,7 @@
 #include "launch/commands.h"
 #include "launch/exit_status.h"
 #include "launch/program.h"
+#include "launch/report_file.h"
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"
 #include "runtime/model/rank_model.h"
@@ -46,26 +46,24 @@ std::vector<StepCase> cases_of(const StepArguments& arguments) {
   return cases;
 }
 
-int refuse(const Error& error) {
-  std::cerr << "rubato bench step: " << error.message << '\n';
-  return kCannotStart;
-}
+constexpr const char* kBenchStep = "bench step";
 
 int run(const StepArguments& arguments) {
   const Result<Device> device = choose_device(arguments.device);
-  if (!device) return refuse(device.error());
+  if (!device) return refuse(kBenchStep, device.error());
   const bool halves =
       arguments.dtype == "auto" ? *device == Device::kCuda : arguments.dtype == "bfloat16";
   const Result<ModelShape> shape =
       shape_named(arguments.shape, halves ? Storage::kBFloat16 : Storage::kFloat32);
-  if (!shape) return refuse(shape.error());
+  if (!shape) return refuse(kBenchStep, shape.error());
   if (arguments.threads > 0) at::set_num_threads(arguments.threads);
   const std::vector<StepCase> cases = cases_of(arguments);
   std::int64_t tokens = 1;
   for (const StepCase& step : cases) {
     tokens = std::max(tokens, std::int64_t{step.sequences} * step.canvas);
     if (step.canvas > shape->max_positions || step.boundary >= shape->num_layers) {
-      return refuse({Code::kInvalidArgument,
+      return refuse(kBenchStep,
+                    {Code::kInvalidArgument,
                      concat("a canvas of ",
                             step.canvas,
                             ", refreshed from layer ",
@@ -78,7 +76,7 @@ int run(const StepArguments& arguments) {
   }
   Result<std::unique_ptr<RankModel>> rank =
       random_rank_model(*shape, {*device, tokens, 0, arguments.cuda_graphs});
-  if (!rank) return refuse(rank.error());
+  if (!rank) return refuse(kBenchStep, rank.error());
   const std::string setup = concat("rubato ",
                                    program_version(),
                                    ", random weights of ",
@@ -94,11 +92,8 @@ int run(const StepArguments& arguments) {
   for (const StepCase& step : cases)
     results.push_back(measure_step(model, step, arguments.repeat, arguments.limits));
   std::cout << to_table(results) << std::flush;
-  if (arguments.json.empty()) return kDone;
-  std::ofstream out(arguments.json);
-  out << to_json(results, setup) << std::flush;
-  if (out) return kDone;
-  return refuse({Code::kInvalidArgument, concat("cannot write ", arguments.json), "--json"});
+  const Status written = write_json(arguments.json, to_json(results, setup));
+  return written ? kDone : refuse(kBenchStep, written.error());
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "runtime/base/error.h"
+
+namespace rubato {
+
+/// Writes what a benchmark found; nothing where `file` is empty. Errors: kInvalidArgument, naming
+/// `--json`.
+Status write_json(const std::string& file, const std::string& report);
+
+}  // namespace rubato
