@@ -69,7 +69,10 @@ awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
     set_deadline(config_.idle_timeout, Passing::kStopsReading);
     auto [error, count] =
         co_await socket_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
-    if (error) co_return Refusal();
+    if (error) {
+      clear_deadline();  // which keeps the socket open for as long as it is awaited
+      co_return Refusal();
+    }
     buffer_.commit(count);
   }
   set_deadline(config_.request_timeout, Passing::kStopsReading);
@@ -240,6 +243,7 @@ void Connection::wait_for_leave(int watch) {
 }
 
 awaitable<void> Connection::close() {
+  clear_deadline();
   beast::error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   // Closing with unread bytes resets the connection, which would take the answer from the client.

@@ -2,6 +2,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -26,6 +28,10 @@ bool may_open(rlim_t files) {
   return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= files;
 }
 
+std::ptrdiff_t open_files() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
 std::vector<std::unique_ptr<RawClient>> connect(int count, std::uint16_t port) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < count; ++i) clients.push_back(std::make_unique<RawClient>(port));
@@ -43,6 +49,17 @@ TEST_F(AbuseTest, AThousandIdleConnectionsHoldUpNoOne) {
   engine_.commit(0, encode("b"), 0, true);
   EXPECT_EQ(client.read().result_int(), 200u);
   EXPECT_EQ(idle.back()->ask("tions HTTP/1.1\r\n\r\n").result_int(), 400u);
+}
+
+TEST_F(AbuseTest, AClientThatLeavesTakesItsSocketWithIt) {
+  config_.idle_timeout = std::chrono::hours(1);
+  const std::uint16_t port = start();
+  const std::ptrdiff_t before = open_files();
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(RawClient(port).ask(get("/health")).result_int(), 200u);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (open_files() > before && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  EXPECT_LE(open_files(), before);
 }
 
 TEST_F(AbuseTest, TwoHundredClientsThatVanishInMidStreamAreAllCancelled) {
