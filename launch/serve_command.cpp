@@ -59,6 +59,7 @@ int serve_front(const Config& config,
                                           : "";
   const Status agreed = agree("the front end", {failure, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
+  text->defaults.max_choices = config.engine.max_queued;  // a batch waits for places; a client not
   make_room_for_connections(config.server.max_connections);
   Server server(std::move(settings).value(),
                 text->model,

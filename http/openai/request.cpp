@@ -81,12 +81,31 @@ void check_total(std::int64_t total, const GenerationDefaults& defaults) {
                 " are allowed"));
 }
 
+/// Refuses what could never wait in the engine's queue all at once, before any of it is submitted.
+void check_choices(std::size_t prompts,
+                   int choices_per_prompt,
+                   const GenerationDefaults& defaults) {
+  const std::int64_t choices = static_cast<std::int64_t>(prompts) * choices_per_prompt;
+  if (choices <= defaults.max_choices) return;
+  reject(choices_per_prompt > 1 ? "n" : "prompt",
+         concat("`n` is ",
+                choices_per_prompt,
+                " for ",
+                prompts,
+                " prompts, ",
+                choices,
+                " choices in all; at most ",
+                defaults.max_choices,
+                " are allowed"));
+}
+
 /// One generation for each choice. Several prompts have the same `max_tokens`.
 void add_choices(const Fields& body,
                  const ApiContext& context,
                  const std::vector<std::vector<TokenId>>& prompts,
                  std::optional<std::int64_t> max_tokens,
                  ApiRequest& request) {
+  check_choices(prompts.size(), request.choices_per_prompt, context.defaults);
   const char* param = request.chat ? "messages" : "prompt";
   GenerationRequest base = read_decoding(body, context, request);
   if (!request.chat) base.suffix = read_suffix(body, context.tokenizer);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +30,9 @@ struct GenerationDefaults {
   PolicyParams policy;
   CommitParams commit;
   std::int64_t max_request_tokens = 16384;  ///< n x max_tokens of one request
+  std::int64_t max_choices = kAnyNumber;    ///< prompts x n of one request
+
+  static constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Everything that parsing a request needs to know; borrowed.

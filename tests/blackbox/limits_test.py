@@ -131,6 +131,14 @@ def test_a_full_queue_is_429_and_says_when_to_come_back(limited):
     assert_answers(limited)
 
 
+def test_more_choices_than_the_queue_can_ever_hold_are_400(limited):
+    path, body = completion()
+    error = limited.refusal(path, {**body, "prompt": ["a"] * 3, "n": 7})
+    assert error["param"] == "n"
+    assert "21 choices" in error["message"] and "at most 20" in error["message"]
+    assert limited.refusal(path, {**body, "prompt": ["a"] * 21})["param"] == "prompt"
+
+
 def leave_stream(api):
     begin_endless(api, n=8).leave()
 

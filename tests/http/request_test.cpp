@@ -196,6 +196,17 @@ TEST_F(RequestTest, ManyPromptsAreRefusedBeforeTheyFillTheMemory) {
   EXPECT_EQ(completion("{\"prompt\": [" + prompts + "], \"n\": 16}").error().param, "n");
 }
 
+TEST_F(RequestTest, MoreChoicesThanMayEverWaitAreRefusedByTheFieldThatMakesThem) {
+  defaults_.max_choices = 4;
+  const auto by_n = completion(R"({"prompt": ["a", "b"], "n": 3})");
+  ASSERT_FALSE(by_n.ok());
+  EXPECT_EQ(by_n.error().param, "n");
+  EXPECT_EQ(by_n.error().message,
+            "`n` is 3 for 2 prompts, 6 choices in all; at most 4 are allowed");
+  EXPECT_EQ(completion(R"({"prompt": ["a", "b", "c", "d", "e"]})").error().param, "prompt");
+  EXPECT_EQ(completion(R"({"prompt": ["a", "b"], "n": 2})").value().choices.size(), 4u);
+}
+
 TEST_F(RequestTest, GivesOneChoiceForEachPromptAndN) {
   const auto parsed = completion(R"({"prompt": ["a", "b"], "n": 2, "seed": 5})");
   ASSERT_TRUE(parsed.ok());
