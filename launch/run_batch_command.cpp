@@ -75,9 +75,16 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   return 0;
 }
 
+/// As asked for, but that a line waits for its places for as long as it takes.
+Result<Config> batch_config(const ConfigOptions& options) {
+  Result<Config> config = options.load();
+  if (config) config->engine.queue_timeout_s = 0;
+  return config;
+}
+
 int run(const BatchArguments& arguments, ProgramArguments program) {
   const MpiSession mpi(program.argc, program.argv);
-  const Result<Rank> rank = start_rank(mpi, "run-batch", arguments.config.load());
+  const Result<Rank> rank = start_rank(mpi, "run-batch", batch_config(arguments.config));
   if (!rank) return kCannotStart;
   EngineHost& host = *rank->engine;
   if (rank->mesh.world_rank == 0) return run_front(arguments, rank->config, host);

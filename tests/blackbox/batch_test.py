@@ -122,6 +122,12 @@ def test_more_choices_than_the_queue_holds_are_answered_too(tmp_path):
     assert [len(texts(answer)) for answer in batch.answers().values()] == [12] * 4
 
 
+def test_a_line_waits_for_its_places_as_long_as_it_takes(tmp_path):
+    batch = Batch(tmp_path, [line("a", GOOD)], ranks=2, options=["--set", "engine.queue_timeout_s=1"])
+    assert batch.done.returncode == 0
+    assert "queue_timeout_s = 0," in batch.done.stderr  # of the configuration, as it is logged at start
+
+
 def test_an_empty_file_has_no_results(tmp_path):
     batch = Batch(tmp_path, [""])
     assert (batch.done.returncode, batch.results) == (0, [])
