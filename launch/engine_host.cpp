@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "parallel/deadline.h"
@@ -39,6 +40,23 @@ CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& mode
           .max_queued_prompt_tokens = engine.max_queued_prompt_tokens,
           .queue_timeout = std::chrono::seconds(engine.queue_timeout_s),
           .max_context = model.max_sequence_length};
+}
+
+/// Of another replica than the front end's own: there, a refusal would come too late to try
+/// elsewhere.
+CoordinatorLimits without_queue_limits(CoordinatorLimits limits) {
+  limits.max_queued = std::numeric_limits<int>::max();
+  limits.max_queued_prompt_tokens = std::numeric_limits<std::int64_t>::max();
+  return limits;
+}
+
+/// Null on all ranks but the first of a replica.
+std::unique_ptr<Coordinator> make_coordinator(const CoordinatorLimits& limits,
+                                              const Mesh& mesh,
+                                              const Pulse& pulse) {
+  if (mesh.tp_rank != 0) return nullptr;
+  return std::make_unique<Coordinator>(mesh.world_rank == 0 ? limits : without_queue_limits(limits),
+                                       &pulse);
 }
 
 /// What is read from the checkpoint, which is closed again.
@@ -95,9 +113,7 @@ struct EngineHost::Parts {
         communicator(make_mpi_communicator(mesh, watch), pulse),
         control(make_mpi_control_channel(mesh, watch)),
         model(std::move(loaded.model)),
-        coordinator(mesh.tp_rank == 0
-                        ? std::make_unique<Coordinator>(limits_of(engine, config), &pulse)
-                        : nullptr),
+        coordinator(make_coordinator(limits_of(engine, config), mesh, pulse)),
         shape(loaded.shape),
         collective_deadline(std::chrono::seconds(engine.watchdog_s)),
         is_front(mesh.world_rank == 0) {

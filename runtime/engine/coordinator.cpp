@@ -38,6 +38,26 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
   return {};
 }
 
+Status check_queue(const CoordinatorLimits& limits,
+                   int waiting,
+                   std::int64_t waiting_prompt_tokens,
+                   std::int64_t prompt_tokens) {
+  if (waiting >= limits.max_queued) {
+    return Error{Code::kOverloaded,
+                 concat("the queue holds ", limits.max_queued, " generations and is full")};
+  }
+  if (waiting_prompt_tokens > 0 &&
+      waiting_prompt_tokens + prompt_tokens > limits.max_queued_prompt_tokens) {
+    return Error{Code::kOverloaded,
+                 concat("the queue holds prompts of ",
+                        waiting_prompt_tokens,
+                        " tokens; at most ",
+                        limits.max_queued_prompt_tokens,
+                        " may wait")};
+  }
+  return {};
+}
+
 Coordinator::Coordinator(CoordinatorLimits limits,
                          const Pulse* pulse,
                          std::function<Clock::time_point()> now)
@@ -55,20 +75,10 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
   {
     const std::lock_guard lock(mutex_);
     if (!accepting_) return Error{Code::kUnavailable, "the server is shutting down"};
-    if (status_.waiting + static_cast<int>(inbox_.size()) >= limits_.max_queued) {
-      return Error{Code::kOverloaded,
-                   concat("the queue holds ", limits_.max_queued, " generations and is full")};
-    }
+    const int waiting = status_.waiting + static_cast<int>(inbox_.size());
     const std::int64_t tokens = request.given_tokens();
-    if (queued_prompt_tokens_ > 0 &&
-        queued_prompt_tokens_ + tokens > limits_.max_queued_prompt_tokens) {
-      return Error{Code::kOverloaded,
-                   concat("the queue holds prompts of ",
-                          queued_prompt_tokens_,
-                          " tokens; at most ",
-                          limits_.max_queued_prompt_tokens,
-                          " may wait")};
-    }
+    const Status room = check_queue(limits_, waiting, queued_prompt_tokens_, tokens);
+    if (!room) return room.error();
     queued_prompt_tokens_ += tokens;
     const bool trace = request.trace;
     inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},

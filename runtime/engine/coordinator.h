@@ -39,6 +39,13 @@ struct CoordinatorLimits {
 /// Whether a canvas of that length can ever be served. Errors: kTooLong, with both numbers.
 Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length);
 
+/// Whether a generation with a prompt of that many tokens may join those that wait. Errors:
+/// kOverloaded, with the limit.
+Status check_queue(const CoordinatorLimits& limits,
+                   int waiting,
+                   std::int64_t waiting_prompt_tokens,
+                   std::int64_t prompt_tokens);
+
 /// The engine's front office on tensor-parallel rank 0: takes generations from any thread, makes
 /// the step plans, hands out each step's news. `submit`, `status`, `shut_down` run on any thread,
 /// the rest on the engine thread.

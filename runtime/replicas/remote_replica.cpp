@@ -1,5 +1,7 @@
 #include "runtime/replicas/remote_replica.h"
 
+#include <utility>
+
 #include "runtime/base/check.h"
 
 namespace rubato {
@@ -21,13 +23,14 @@ Result<GenerationHandle> RemoteReplica::submit(GenerationRequest request, Update
   auto cancelled = std::make_shared<std::atomic<bool>>(false);
   const std::lock_guard lock(mutex_);
   if (!accepting_ || ended_) return Error{Code::kUnavailable, "the server is shutting down"};
-  if (std::ssize(generations_) - status_.running >= limits_.max_queued) {
-    return Error{Code::kOverloaded,
-                 concat("the queue holds ", limits_.max_queued, " generations and is full")};
-  }
+  const std::int64_t tokens = request.given_tokens();
+  const Status room = check_queue(limits_, waiting_, waiting_prompt_tokens_, tokens);
+  if (!room) return room.error();
   const LinkId id = next_id_++;
-  generations_.emplace(id, Generation{std::move(sink), cancelled, length});
+  generations_.emplace(id, Generation{std::move(sink), cancelled, length, tokens});
   outstanding_tokens_ += length;
+  ++waiting_;
+  waiting_prompt_tokens_ += tokens;
   post_(SubmitMessage{id, std::move(request)});  // under the lock, so that ids arrive in order
   return GenerationHandle(std::move(cancelled));
 }
@@ -66,6 +69,7 @@ void RemoteReplica::pass_on(const UpdateMessage& message) {
     const std::lock_guard lock(mutex_);
     const auto found = generations_.find(message.id);
     if (found == generations_.end()) return;  // cancelled; the news crossed with our message
+    stop_waiting(found->second);
     generation = last ? std::move(found->second) : found->second;
     if (last) {
       outstanding_tokens_ -= generation.canvas_length;
@@ -75,15 +79,25 @@ void RemoteReplica::pass_on(const UpdateMessage& message) {
   if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(message.update);
 }
 
+void RemoteReplica::stop_waiting(Generation& generation) {
+  if (!std::exchange(generation.waits, false)) return;
+  --waiting_;
+  waiting_prompt_tokens_ -= generation.prompt_tokens;
+}
+
 void RemoteReplica::post_cancellations() {
   const std::lock_guard lock(mutex_);
-  std::erase_if(generations_, [this](const auto& entry) {
-    const auto& [id, generation] = entry;
-    if (!generation.cancelled->load(std::memory_order_acquire)) return false;
+  for (auto entry = generations_.begin(); entry != generations_.end();) {
+    auto& [id, generation] = *entry;
+    if (!generation.cancelled->load(std::memory_order_acquire)) {
+      ++entry;
+      continue;
+    }
+    stop_waiting(generation);
     outstanding_tokens_ -= generation.canvas_length;
     post_(CancelMessage{id});
-    return true;
-  });
+    entry = generations_.erase(entry);
+  }
 }
 
 bool RemoteReplica::ended() const {

@@ -16,12 +16,12 @@ class RemoteReplica final : public GenerationClient {
  public:
   using Post = std::function<void(const LinkMessage&)>;
 
-  /// `limits` are the replica's own, so that what can never be served is refused here. `post` sends
-  /// to the replica: without waiting, from any thread.
+  /// `limits` are kept here, so that a refusal comes before anything is answered and another
+  /// replica can be tried: the replica's coordinator has a queue without limits. `post` sends to
+  /// the replica: without waiting, from any thread.
   RemoteReplica(const CoordinatorLimits& limits, Post post);
 
-  /// Any thread. A full queue is noticed here as far as the last status tells; else the refusal
-  /// comes as the generation's only update.
+  /// Any thread. What has had no news yet counts as waiting.
   Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
   EngineStatus status() const override;
 
@@ -49,9 +49,12 @@ class RemoteReplica final : public GenerationClient {
     UpdateSink sink;
     std::shared_ptr<std::atomic<bool>> cancelled;
     Position canvas_length = 0;
+    std::int64_t prompt_tokens = 0;
+    bool waits = true;  ///< for its first news
   };
 
   void pass_on(const UpdateMessage& message);
+  void stop_waiting(Generation& generation);
 
   const CoordinatorLimits limits_;
   const Post post_;
@@ -63,6 +66,8 @@ class RemoteReplica final : public GenerationClient {
   EngineStatus status_;
   std::chrono::steady_clock::time_point told_at_;  // `status_`
   std::int64_t outstanding_tokens_ = 0;
+  int waiting_ = 0;
+  std::int64_t waiting_prompt_tokens_ = 0;
   bool accepting_ = true;
   bool ended_ = false;
 };

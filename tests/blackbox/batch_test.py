@@ -115,10 +115,12 @@ def test_no_bar_is_drawn_where_no_terminal_is(mixed):
     assert "###" not in mixed.done.stderr
 
 
-def test_more_choices_than_the_queue_holds_are_answered_too(tmp_path):
-    limits = [part for key in ("max_sequences=2", "max_queued=3") for part in ("--set", f"engine.{key}")]
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("limit", ["max_queued=3", "max_queued_prompt_tokens=150"])
+def test_more_choices_than_the_queue_holds_are_answered_too(tmp_path, limit, replicas):
+    limits = [part for key in ("max_sequences=2", limit) for part in ("--set", f"engine.{key}")]
     lines = [line(f"{i}", completion([QUESTION] * 3, n=4, max_tokens=4)) for i in range(4)]
-    batch = Batch(tmp_path, lines, options=limits)
+    batch = Batch(tmp_path, lines, replicas, ["--tp", "1", "--replicas", str(replicas), *limits])
     assert [len(texts(answer)) for answer in batch.answers().values()] == [12] * 4
 
 

@@ -61,9 +61,9 @@ class LinksTest : public ::testing::Test {
     front_->wait_until_ended();
   }
 
-  static GenerationRequest request(int max_tokens) {
+  static GenerationRequest request(int max_tokens, int prompt_tokens = 2) {
     GenerationRequest request;
-    request.prompt = {1, 2};
+    request.prompt.assign(prompt_tokens, 1);
     request.max_tokens = max_tokens;
     request.policy.policy = find_policy("none");
     return request;
@@ -93,8 +93,10 @@ class LinksTest : public ::testing::Test {
     return false;
   }
 
-  const CoordinatorLimits limits_{
-      .scheduler = {.cache_tokens = 64, .max_sequences = 2}, .max_queued = 3, .max_context = 40};
+  const CoordinatorLimits limits_{.scheduler = {.cache_tokens = 64, .max_sequences = 2},
+                                  .max_queued = 3,
+                                  .max_queued_prompt_tokens = 8,
+                                  .max_context = 40};
   const LinkWatch watch_{std::chrono::minutes(5), [](int) {}};
   testing::LocalMailboxes mailboxes_;
   std::unique_ptr<Mailbox> front_mailbox_ = mailboxes_.of(kFront);
@@ -128,6 +130,26 @@ TEST_F(LinksTest, AFullQueueIsRefusedOnThisSide) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kOverloaded);
   start_engine();
+}
+
+TEST_F(LinksTest, TooManyPromptTokensAreRefusedOnThisSideUntilNewsComeOrNobodyWaits) {
+  const auto accepts = [this] {
+    return replica_->submit(request(4, /*prompt_tokens=*/5), [](const auto&) {}).ok();
+  };
+  (void)generate(4);
+  std::future<Outcome> last = generate(4);
+  const auto refused = replica_->submit(request(4, /*prompt_tokens=*/5), {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "the queue holds prompts of 4 tokens; at most 8 may wait");
+  handles_.erase(handles_.begin());  // cancelled while it waits
+  EXPECT_TRUE(load_becomes([&](const EngineStatus&) { return accepts(); }));
+  EXPECT_TRUE(load_becomes([](const EngineStatus& now) { return now.outstanding_tokens == 6; }));
+  const GenerationHandle second =
+      replica_->submit(request(4, /*prompt_tokens=*/6), [](const auto&) {}).value();
+  EXPECT_FALSE(accepts());
+  start_engine();
+  ASSERT_EQ(last.wait_for(kPatience), std::future_status::ready);
+  EXPECT_TRUE(load_becomes([&](const EngineStatus&) { return accepts(); }));
 }
 
 TEST_F(LinksTest, ACancelledGenerationGivesItsPlaceBackOnTheOtherSide) {
