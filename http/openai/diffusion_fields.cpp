@@ -28,6 +28,7 @@ const Policy* policy_named(const Fields& fields, const Policy* otherwise) {
 void read_commit_rule(const json::object& object,
                       const Fields& fields,
                       GenerationRequest& request,
+                      int block_length,
                       int num_blocks) {
   CommitParams& commit = request.commit;
   const bool threshold_is_null = object.contains("threshold") && object.at("threshold").is_null();
@@ -46,7 +47,8 @@ void read_commit_rule(const json::object& object,
     commit.factor = *factor;
   } else if (steps || threshold_is_null) {
     commit.rule = CommitRule::kSchedule;
-    commit.steps = steps ? static_cast<int>(*steps) : request.max_tokens;
+    // By default one token a step, also where the last block is shorter: each has as many steps.
+    commit.steps = steps ? static_cast<int>(*steps) : block_length * num_blocks;
     if (steps && commit.steps % num_blocks != 0) {
       reject("diffusion.steps",
              concat("`diffusion.steps` is ",
@@ -105,9 +107,10 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
                   request.max_tokens,
                   " tokens to generate"));
   }
-  const int length = std::min(policy.block_length, request.max_tokens);
-  const int num_blocks = policy.policy->by_block ? (request.max_tokens + length - 1) / length : 1;
-  read_commit_rule(object, fields, request, num_blocks);
+  const int length = policy.policy->by_block ? std::min(policy.block_length, request.max_tokens)
+                                             : request.max_tokens;
+  const int num_blocks = (request.max_tokens + length - 1) / length;
+  read_commit_rule(object, fields, request, length, num_blocks);
 }
 
 }  // namespace rubato

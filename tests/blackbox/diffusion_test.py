@@ -159,6 +159,13 @@ def test_no_threshold_is_a_token_a_step(api):
     assert [len(entry["committed"]) for entry in diffusion["trace"]] == [1] * 64
 
 
+@pytest.mark.parametrize("policy", ["none", "prefix", "dual", "dkv"])
+@pytest.mark.parametrize("length", [50, 100])
+def test_no_threshold_is_a_token_a_step_in_blocks_that_do_not_divide_the_length(api, policy, length):
+    diffusion, _, _ = decode(api, length=length, ignore_eos=True, policy=policy, threshold=None)
+    assert [len(entry["committed"]) for entry in diffusion["trace"]] == [1] * length
+
+
 def test_a_lower_threshold_takes_no_more_steps(api):
     steps = [decode(api, length=32, policy="none", block_length=32, threshold=t)[0]["forward_passes"] for t in (1.0, 0.9, 0.5, 0.01)]
     assert steps == sorted(steps, reverse=True)

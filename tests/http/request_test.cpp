@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include "runtime/base/concat.h"
+
 namespace rubato {
 namespace {
 
@@ -222,6 +224,25 @@ TEST_F(RequestTest, ThresholdNullMeansOneTokenAStep) {
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   EXPECT_EQ(parsed->choices[0].commit.rule, CommitRule::kSchedule);
   EXPECT_EQ(parsed->choices[0].commit.steps, 8);
+}
+
+TEST_F(RequestTest, OneTokenAStepGivesEachBlockAsManyStepsAsTheLongestHasMasks) {
+  const auto steps_of = [this](const std::string& policy, int max_tokens) {
+    return completion(concat(R"({"prompt": "a", "max_tokens": )",
+                             max_tokens,
+                             R"(, "diffusion": {"policy": ")",
+                             policy,
+                             R"(", "threshold": null}})"))
+        .value()
+        .choices[0]
+        .commit.steps;
+  };
+  for (const char* by_block : {"none", "prefix", "dual", "dkv"}) {
+    EXPECT_EQ(steps_of(by_block, 50), 2 * 32) << by_block;
+    EXPECT_EQ(steps_of(by_block, 100), 4 * 32) << by_block;
+    EXPECT_EQ(steps_of(by_block, 20), 20) << by_block;
+  }
+  EXPECT_EQ(steps_of("elastic", 50), 50);
 }
 
 }  // namespace
