@@ -1,4 +1,5 @@
-# Sourced by launch/up and tests/run: the environment in which MPI ranks share a machine. What is set already is kept.
+# Sourced by launch/serve, tests/run and whatever else calls mpirun: the environment in which MPI ranks share a machine.
+# What is set already is kept.
 export OMPI_ALLOW_RUN_AS_ROOT="${OMPI_ALLOW_RUN_AS_ROOT:-1}"
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="${OMPI_ALLOW_RUN_AS_ROOT_CONFIRM:-1}"
 # More ranks than cores is normal on a small machine; a rank's server and watchdog threads need cores besides its own.

@@ -66,6 +66,24 @@ def test_what_cannot_start_is_not_tried_again(arguments, named, tmp_path):
         assert job.log.count("serve: starting") == 1
 
 
+@pytest.mark.parametrize(
+    "engine, arguments, started",
+    [
+        ("tp = 1\nreplicas = 2", [], "2 ranks (tp 1, replicas 2)"),
+        ("tp = 1\nreplicas = 2", ["--replicas", 1], "1 ranks (tp 1, replicas 1)"),
+        ("tp = 0", ["--replicas=1"], "2 ranks (tp 2, replicas 1)"),
+        ("max_queued = 8", ["--tp=1"], "1 ranks (tp 1, replicas 1)"),
+    ],
+)
+def test_the_number_of_ranks_is_the_configurations_where_no_flag_says_another(engine, arguments, started, tmp_path):
+    file = tmp_path / "rubato.toml"
+    file.write_text(f"[engine]\n{engine}\n")
+    with Job(["launch/serve", "--config", file, "--model", "/no/such/folder", *arguments], tmp_path) as job:
+        assert job.wait_end()[0] == 2
+        assert f"serve: starting {started}" in job.log
+        assert "/no/such/folder/config.json: no such file" in job.log
+
+
 def test_the_server_ends_with_its_supervisor(tmp_path):
     with serve(tmp_path) as job:
         job.wait_ready()

@@ -60,6 +60,8 @@ def test_build_refuses_an_architecture_without_cuda():
     "arguments, named",
     [
         (["--tp", "0"], "--tp"),
+        (["--tp=0"], "--tp"),
+        (["--set", "engine.tp=4"], "say --tp 4"),
         (["--replicas", "many"], "--replicas"),
         (["--port", "65536"], "--port"),
         (["--model"], "--model"),
@@ -72,6 +74,13 @@ def test_up_refuses_a_bad_value_before_it_installs_anything(arguments, named):
     assert result.returncode == 2
     assert named in result.stderr
     assert "setup:" not in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--set", "engine.replicas=2"], ["--set=engine.replicas=2"]])
+def test_serve_takes_no_number_of_ranks_from_set(arguments):
+    result = run(ROOT / "launch/serve", *arguments)
+    assert result.returncode == 2
+    assert "say --replicas 2" in result.stderr
 
 
 def write_reports(folder):
