@@ -1,4 +1,4 @@
-# Sourced by launch/up and launch/serve: how they read their arguments.
+# Sourced by launch/up and launch/serve: how they read their arguments. $caller is the folder they were called from.
 
 # refuse WORDS: says what is wrong and ends the script.
 refuse() { printf '%s: error: %s\n' "${0##*/}" "$*" >&2; exit 2; }
@@ -17,4 +17,9 @@ setting() {
       refuse "--set $key is not taken here: say --${key#engine.} ${1#*=}, or $key in the file of --config"
       ;;
   esac
+}
+
+# from_caller PATH: a relative path as the caller's folder has it, if there is something; else as it is, of the repository.
+from_caller() {
+  if [[ $1 != /* && -n $1 && -e $caller/$1 ]]; then echo "$caller/$1"; else echo "$1"; fi
 }

@@ -62,13 +62,13 @@ def descendants(pid):
 class Job:
     """A server started by `command`; ended, with all its ranks, at the end of the `with` block."""
 
-    def __init__(self, command, folder, **environment):
+    def __init__(self, command, folder, cwd=ROOT, **environment):
         self.log_file = folder / "log"
         self.started = time.monotonic()
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd=ROOT,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

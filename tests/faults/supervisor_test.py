@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from job import Job, descendants, is_gone, wait_for
+from job import ROOT, Job, descendants, is_gone, wait_for
 
 
 def serve(folder, *arguments):
@@ -82,6 +82,16 @@ def test_the_number_of_ranks_is_the_configurations_where_no_flag_says_another(en
         assert job.wait_end()[0] == 2
         assert f"serve: starting {started}" in job.log
         assert "/no/such/folder/config.json: no such file" in job.log
+
+
+def test_relative_paths_are_those_of_the_folder_it_is_called_from(tmp_path):
+    (tmp_path / "mine.toml").write_text("[engine]\ntp = 1\nreplicas = 2\n")
+    (tmp_path / "my-model").mkdir()
+    command = [ROOT / "launch/serve", "--config", "mine.toml", "--model", "my-model"]
+    with Job(command, tmp_path, cwd=tmp_path) as job:
+        assert job.wait_end()[0] == 2
+        assert "serve: starting 2 ranks (tp 1, replicas 2)" in job.log
+        assert f"{tmp_path}/my-model/config.json: no such file" in job.log
 
 
 def test_the_server_ends_with_its_supervisor(tmp_path):

@@ -83,6 +83,14 @@ def test_serve_takes_no_number_of_ranks_from_set(arguments):
     assert "say --replicas 2" in result.stderr
 
 
+def test_up_looks_for_files_in_the_folder_it_is_called_from(tmp_path):
+    (tmp_path / "mine.toml").write_text("")
+    command = [ROOT / "launch/up", "--config", "mine.toml", "--model", "none"]  # so that nothing is installed
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert "no such folder: none" in result.stderr
+
+
 def write_reports(folder):
     (folder / "ctest.xml").write_text(
         """<testsuite>
