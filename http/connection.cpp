@@ -1,5 +1,6 @@
 #include "http/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio.hpp>
@@ -31,6 +32,9 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMostDiscardedBytes = 64 << 20;
 constexpr std::chrono::seconds kMostDiscardingTime{5};
 
+// How often a client with more to go than is taken for now is looked at.
+constexpr std::chrono::milliseconds kLookAgain{250};
+
 Refusal bad_request(std::string message) {
   return {400, {Code::kInvalidArgument, std::move(message)}};
 }
@@ -46,6 +50,12 @@ bool is_open(asio::ip::tcp::socket& socket) {
   return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
+/// Whether the other side has closed, whatever there still is to read.
+bool has_left(asio::ip::tcp::socket& socket) {
+  pollfd looked{.fd = socket.native_handle(), .events = POLLRDHUP, .revents = 0};
+  return ::poll(&looked, 1, /*timeout=*/0) == 1;
+}
+
 std::string hexadecimal(std::size_t number) {
   char digits[2 * sizeof number];
   const auto end = std::to_chars(std::begin(digits), std::end(digits), number, 16).ptr;
@@ -59,6 +69,7 @@ Connection::Connection(asio::ip::tcp::socket socket, const ServerConfig& config)
       deadline_(socket_.get_executor()),
       config_(config),
       buffer_(config.max_header_bytes),
+      next_look_(socket_.get_executor()),
       written_(socket_.get_executor()) {
   written_.expires_at(asio::steady_timer::time_point::max());
 }
@@ -219,6 +230,7 @@ void Connection::watch(std::function<void()> on_leave) {
 void Connection::stop_watching() {
   ++watch_;
   on_leave_ = nullptr;
+  next_look_.cancel();
   boost::system::error_code ignored;
   socket_.cancel(ignored);
 }
@@ -234,12 +246,21 @@ void Connection::wait_for_leave(int watch) {
       return;
     }
     const std::size_t room = self->buffer_.max_size() - self->buffer_.size();
-    if (room == 0) return;  // enough for now: the client has more than a request to go
+    if (room == 0) return self->look_for_leave(watch);  // enough for now
     const std::size_t count = std::min(there, room);
     self->buffer_.commit(self->socket_.read_some(self->buffer_.prepare(count), error));
     self->wait_for_leave(watch);
   };
   socket_.async_wait(asio::ip::tcp::socket::wait_read, on_readable);
+}
+
+void Connection::look_for_leave(int watch) {
+  next_look_.expires_after(kLookAgain);
+  next_look_.async_wait([self = shared_from_this(), watch](beast::error_code error) {
+    if (error || watch != self->watch_) return;
+    if (!has_left(self->socket_)) return self->look_for_leave(watch);
+    self->on_leave_();
+  });
 }
 
 awaitable<void> Connection::close() {

@@ -76,6 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string_view bytes_read() const;
   Refusal refusal_of(boost::system::error_code error) const;
   void wait_for_leave(int watch);
+  void look_for_leave(int watch);  // when what it sends is no longer read
   void write_parts();
   void set_deadline(std::chrono::milliseconds limit, Passing passing);
   void clear_deadline();
@@ -85,7 +86,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const ServerConfig& config_;
   boost::beast::flat_buffer buffer_;  // what was read and not yet used; at most a header's size
   std::function<void()> on_leave_;
-  int watch_ = 0;                      // the one under way, or the next
+  int watch_ = 0;  // the one under way, or the next
+  boost::asio::steady_timer next_look_;
   std::uint64_t deadline_number_ = 0;  // tells one that passed just before it was cleared
   bool timed_out_ = false;
   bool stays_open_ = false;

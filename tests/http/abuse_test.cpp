@@ -62,6 +62,15 @@ TEST_F(AbuseTest, AClientThatLeavesTakesItsSocketWithIt) {
   EXPECT_LE(open_files(), before);
 }
 
+TEST_F(AbuseTest, AClientThatLeavesWithMoreUnderWayThanIsReadIsCancelled) {
+  RawClient client(start());
+  client.send(post(kCompletions, R"({"prompt": "a", "max_tokens": 4})"));
+  client.send(post(kCompletions, std::string(4 * config_.max_header_bytes, ' ')));
+  engine_.request(0);
+  client.leave();
+  engine_.wait_for_cancel(0);
+}
+
 TEST_F(AbuseTest, TwoHundredClientsThatVanishInMidStreamAreAllCancelled) {
   constexpr int kClients = 200;
   const std::uint16_t port = start();
