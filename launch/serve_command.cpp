@@ -1,7 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <memory>
+#include <optional>
+#include <system_error>
 #include <thread>
 
 #include "http/server.h"
@@ -39,38 +42,52 @@ void make_room_for_connections(int connections) {
                      " files (ulimit -Hn): further connections will wait"));
 }
 
-void announce(const Server& server, const Config& config, const std::string& ready_file) {
-  const std::string url = concat("http://", config.server.bind, ":", server.port());
+/// Says where the server is, first in the file that somebody may wait for.
+Status announce(const std::string& url, const std::filesystem::path& ready_file) {
+  if (!ready_file.empty()) {
+    std::filesystem::path unfinished = ready_file;
+    unfinished += ".new";
+    std::error_code failure;
+    errno = 0;
+    if (std::ofstream out(unfinished); !(out << url << '\n' << std::flush)) {
+      failure.assign(errno, std::generic_category());
+    } else {
+      std::filesystem::rename(unfinished, ready_file, failure);
+    }
+    if (failure) {
+      return Error{Code::kInvalidArgument,
+                   concat("cannot write ", ready_file.string(), ": ", failure.message()),
+                   "--ready-file"};
+    }
+  }
   log_info(concat("ready at ", url));
-  if (ready_file.empty()) return;
-  std::ofstream(ready_file + ".new") << url << '\n';
-  std::filesystem::rename(ready_file + ".new", ready_file);
+  return {};
 }
 
 /// Rank 0: the front end, beside the engine, which has the calling thread until it is drained.
 int serve_front(const Config& config,
                 EngineHost& host,
                 StopSignals& signals,
+                ServerConfig settings,
                 const std::string& ready_file) {
   Result<TextSide> text = load_text_side(config, host.model());
-  Result<ServerConfig> settings = server_config(config.server);
-  const std::string failure = !text       ? text.error().message
-                              : !settings ? settings.error().message
-                                          : "";
-  const Status agreed = agree("the front end", {failure, {}});
+  const Status agreed = agree("the front end", {text ? "" : text.error().message, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
   text->defaults.max_choices = config.engine.max_queued;  // a batch waits for places; a client not
   make_room_for_connections(config.server.max_connections);
-  Server server(std::move(settings).value(),
+  Server server(std::move(settings),
                 text->model,
                 text->tokenizer,
                 text->chat_template,
                 *host.client(),
                 text->defaults);
-  if (Status status = server.start(); !status) {
+  Status ready = server.start();
+  if (ready) ready = announce(url_of(config.server.bind, server.port()), ready_file);
+  if (!ready) {
     host.shut_down(/*finish_running=*/false);
     if (Status ended = host.run(); !ended) log_error(ended.error().message);
-    return fail(status.error());
+    const bool asked_wrongly = ready.error().code == Code::kInvalidArgument;
+    return fail(ready.error(), asked_wrongly ? kCannotStart : kFailed);
   }
   DrainDeadline deadline;
   int stops = 0;
@@ -84,7 +101,6 @@ int serve_front(const Config& config,
       host.shut_down(/*finish_running=*/false);
     });
   });
-  announce(server, config, ready_file);
   const Status status = host.run();
   server.stop_accepting();
   // The engine has answered everything; what is left is to write it out.
@@ -108,10 +124,21 @@ int serve_back(EngineHost& host, StopSignals& signals) {
 int serve(const ServeArguments& arguments, ProgramArguments program) {
   StopSignals signals;  // before MPI starts threads
   const MpiSession mpi(program.argc, program.argv);
-  const Result<Rank> rank = start_rank(mpi, "serve", arguments.config.load());
+  Result<Config> config = arguments.config.load();
+  std::optional<ServerConfig> settings;  // rank 0's, checked before anything is loaded
+  if (config && mpi.rank() == 0) {
+    Result<ServerConfig> checked = server_config(config->server);
+    if (checked) {
+      settings = std::move(checked).value();
+    } else {
+      config = checked.error();
+    }
+  }
+  const Result<Rank> rank = start_rank(mpi, "serve", config);
   if (!rank) return kCannotStart;
   if (rank->mesh.world_rank > 0) return serve_back(*rank->engine, signals);
-  return serve_front(rank->config, *rank->engine, signals, arguments.ready_file);
+  return serve_front(
+      rank->config, *rank->engine, signals, *std::move(settings), arguments.ready_file);
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "launch/server_config.h"
 
+#include <boost/asio/ip/address.hpp>
 #include <cstdlib>
 
 #include "launch/program.h"
+#include "runtime/base/concat.h"
 
 namespace rubato {
 namespace {
@@ -25,7 +27,21 @@ Result<AccessKeys> access_keys(const ServerSection& section) {
 
 }  // namespace
 
+std::string url_of(const std::string& bind, int port) {
+  const bool colons = bind.find(':') != std::string::npos;
+  return concat("http://", colons ? "[" : "", bind, colons ? "]" : "", ":", port);
+}
+
 Result<ServerConfig> server_config(const ServerSection& section) {
+  boost::system::error_code not_an_address;
+  boost::asio::ip::make_address(section.bind, not_an_address);
+  if (not_an_address) {
+    return Error{Code::kInvalidArgument,
+                 concat("server.bind is \"",
+                        section.bind,
+                        "\"; allowed: an IP address such as 127.0.0.1, 0.0.0.0 or ::"),
+                 "server.bind"};
+  }
   Result<AccessKeys> keys = access_keys(section);
   if (!keys) return keys.error();
   Result<CrossOrigin> cross_origin = CrossOrigin::parse(section.cors_origins);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "http/server.h"
 #include "launch/config.h"
 
@@ -9,7 +11,10 @@ namespace rubato {
 inline constexpr const char* kAccessKeyVariable = "RUBATO_API_KEY";
 
 /// The front end's settings, the access keys read from where the configuration and the environment
-/// say. Errors: kInvalidArgument, naming the file or the variable, never a key.
+/// say. Errors: kInvalidArgument, naming the key, the file or the variable, never an access key.
 Result<ServerConfig> server_config(const ServerSection& section);
+
+/// Where a server that listens on that address is found; IPv6 addresses in brackets.
+std::string url_of(const std::string& bind, int port);
 
 }  // namespace rubato

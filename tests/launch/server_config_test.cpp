@@ -48,6 +48,28 @@ TEST_F(ServerConfigTest, AnEmptyVariableOrAMissingFileIsAnErrorAndNotAnOpenDoor)
   EXPECT_FALSE(server_config(section).ok());
 }
 
+TEST_F(ServerConfigTest, WhatIsBoundToIsAnAddress) {
+  ServerSection section;
+  for (const char* name : {"localhost", "", "127.0.0.1:80", "[::1]"}) {
+    section.bind = name;
+    const auto config = server_config(section);
+    ASSERT_FALSE(config.ok()) << name;
+    EXPECT_EQ(config.error().param, "server.bind");
+    EXPECT_EQ(config.error().message,
+              "server.bind is \"" + section.bind +
+                  "\"; allowed: an IP address such as 127.0.0.1, 0.0.0.0 or ::");
+  }
+  for (const char* address : {"127.0.0.1", "0.0.0.0", "::", "::1"}) {
+    section.bind = address;
+    EXPECT_TRUE(server_config(section).ok()) << address;
+  }
+}
+
+TEST_F(ServerConfigTest, AUrlHasBracketsAroundColons) {
+  EXPECT_EQ(url_of("127.0.0.1", 80), "http://127.0.0.1:80");
+  EXPECT_EQ(url_of("::", 80), "http://[::]:80");
+}
+
 TEST_F(ServerConfigTest, OriginsAreChecked) {
   ServerSection section;
   section.cors_origins = "https://a.org";

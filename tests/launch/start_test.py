@@ -97,6 +97,18 @@ def test_a_size_that_all_were_given_but_that_is_not_the_jobs_is_told_once():
     assert the_error(rank, rank) == "engine.tp is 3 but 2 ranks run; start it with mpirun -np 3"
 
 
+def test_an_address_that_is_none_is_refused_before_the_model_is_looked_at():
+    rank = [*SERVE, "--set", "server.bind=localhost", "--model", "/no/such/folder"]
+    assert the_error(rank) == (
+        'server.bind is "localhost"; allowed: an IP address such as 127.0.0.1, 0.0.0.0 or ::'
+    )
+
+
+def test_a_ready_file_that_cannot_be_written_ends_all_ranks():
+    rank = [*SERVE, "--ready-file", "/no/such/folder/ready"]
+    assert the_error(rank, rank) == "cannot write /no/such/folder/ready: No such file or directory"
+
+
 def test_different_commands(tmp_path):
     batch = [PROGRAM, "run-batch", "-i", "/dev/null", "-o", tmp_path / "out", "--port", "0"]
     assert "command: serve (rank 0), run-batch (rank 1)" in the_error(SERVE, batch)
