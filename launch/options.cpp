@@ -31,18 +31,15 @@ void ConfigOptions::add_flag(CLI::App& command,
   Config defaults;
   const std::vector<ConfigKey> keys = config_keys(defaults);
   const auto found = std::ranges::find(keys, key, &ConfigKey::dotted);
-  flags_.push_back(std::make_unique<ConfigOverride>(ConfigOverride{std::move(key), ""}));
-  command
-      .add_option(flag,
-                  flags_.back()->value,
-                  concat("Configuration key ",
-                         found->dotted(),
-                         ": ",
-                         found->allowed(),
-                         " (default ",
-                         show_value(*found),
-                         ")"))
-      ->type_name(type);
+  const std::string help = concat("Configuration key ",
+                                  found->dotted(),
+                                  ": ",
+                                  found->allowed(),
+                                  " (default ",
+                                  show_value(*found),
+                                  ")");
+  Flag& made = *flags_.emplace_back(std::make_unique<Flag>(Flag{{std::move(key), ""}, nullptr}));
+  made.option = command.add_option(flag, made.change.value, help)->type_name(type);
 }
 
 Result<Config> ConfigOptions::load() const {
@@ -53,7 +50,7 @@ Result<Config> ConfigOptions::load() const {
     overrides.push_back(*std::move(parsed));
   }
   for (const auto& flag : flags_) {
-    if (!flag->value.empty()) overrides.push_back(*flag);
+    if (flag->option->count() > 0) overrides.push_back(flag->change);
   }
   return load_config(file_, overrides);
 }

@@ -21,6 +21,11 @@ class ConfigOptions {
   Result<Config> load() const;
 
  private:
+  struct Flag {
+    ConfigOverride change;
+    const CLI::Option* option;  // which knows whether it was given
+  };
+
   void add_flag(CLI::App& command,
                 const std::string& flag,
                 const std::string& type,
@@ -28,7 +33,7 @@ class ConfigOptions {
 
   std::filesystem::path file_;
   std::vector<std::string> sets_;
-  std::vector<std::unique_ptr<ConfigOverride>> flags_;  // a value left empty was not given
+  std::vector<std::unique_ptr<Flag>> flags_;
 };
 
 }  // namespace rubato

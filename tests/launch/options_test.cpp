@@ -38,6 +38,14 @@ TEST(ConfigOptions, FlagOverridesSetAndTheLastSetWins) {
   EXPECT_EQ(config->model.name, "b");
 }
 
+TEST(ConfigOptions, AFlagWithAnEmptyValueIsNoDefault) {
+  CLI::App command("test");
+  const ConfigOptions options(command);
+  const char* const arguments[] = {"test", "--model", ""};
+  command.parse(3, arguments);
+  EXPECT_EQ(options.load().value().model.path, "");
+}
+
 TEST(ConfigOptions, BadValueIsNamedByItsKey) {
   const auto config = load("--port 65536");
   ASSERT_FALSE(config);
