@@ -155,11 +155,11 @@ Result<ApiRequest> parse_completion_request(const json::object& body, const ApiC
     ApiRequest request = read_common(fields, context, /*chat=*/false);
     const auto max_tokens = fields.integer("max_tokens", 1, kMostTokens).value_or(16);
     const auto prompts = read_prompts(fields, context);
-    if (fields.boolean("echo", false) && fields.find("logprobs") != nullptr)
-      reject("echo", "`echo` with `logprobs`, to score a given text, is not supported");
     if (fields.boolean("echo", false))
       request.echo = prompt_texts(fields, prompts, context.tokenizer, request.answer.skip_special);
     add_choices(fields, context, prompts, max_tokens, request);
+    if (!request.echo.empty() && request.choices.front().top_logprobs >= 0)
+      reject("echo", "`echo` with `logprobs`, to score a given text, is not supported");
     return request;
   });
 }

@@ -143,6 +143,7 @@ TEST_F(RequestTest, EchoGivesBackTextAsGivenAndIdsDecoded) {
   const std::vector<TokenId> prompt{540, 65};
   EXPECT_EQ(ids->echo, std::vector<std::string>{tokenizer_.decode(prompt, true)});
   EXPECT_TRUE(completion(R"({"prompt": "a"})")->echo.empty());
+  EXPECT_TRUE(completion(R"({"prompt": "a", "echo": true, "logprobs": false})").ok());
 }
 
 TEST_F(RequestTest, LogitRulesAreReadInOrderOfIds) {
