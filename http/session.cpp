@@ -61,6 +61,7 @@ class Session {
     request_ = {};
     stream_begun_ = false;
     const std::optional<Refusal> refusal = co_await connection_->read(request_);
+    arrived_ = GenerationTimes::Clock::now();
     if (!refusal) {
       const bool written = co_await answer();
       co_return written && connection_->stays_open();
@@ -152,7 +153,7 @@ class Session {
       handles.push_back(std::move(handle).value());
     }
     const Counted active(context_.active_requests);
-    GenerationTimes times(context_.metrics, handles.size());
+    GenerationTimes times(context_.metrics, handles.size(), arrived_);
     // A client that leaves frees its places in the engine at once.
     connection_->watch([inbox] { inbox->leave(); });
     const bool written = request.stream ? co_await stream(request, *inbox, handles, times)
@@ -292,6 +293,7 @@ class Session {
   const std::shared_ptr<Connection> connection_;
   const SessionContext& context_;
   HttpRequest request_;
+  GenerationTimes::Clock::time_point arrived_;  // the request, whole
   bool stream_begun_ = false;
 };
 

@@ -98,8 +98,8 @@ std::string ServerMetrics::expose(std::span<const EngineStatus> replicas) const 
 
 GenerationTimes::GenerationTimes(ServerMetrics& metrics,
                                  std::size_t num_choices,
-                                 Clock::time_point now)
-    : metrics_(metrics), begin_(now), choices_(num_choices) {}
+                                 Clock::time_point arrived)
+    : metrics_(metrics), arrived_(arrived), choices_(num_choices) {}
 
 GenerationTimes::~GenerationTimes() {
   for (const Choice& choice : choices_) {
@@ -114,12 +114,12 @@ void GenerationTimes::note(std::size_t index, const Answer& answer, Clock::time_
   if (choice.first_tokens == 0 && tokens > 0) {
     choice.first_token = now;
     choice.first_tokens = tokens;
-    metrics_.first_token_.Observe(seconds(now - begin_));
+    metrics_.first_token_.Observe(seconds(now - arrived_));
   }
   if (choice.complete || !answer.complete()) return;
   choice.complete = true;
   metrics_.finished_.Add({{"finished_reason", answer.finish_reason()}}).Increment();
-  metrics_.whole_.Observe(seconds(now - begin_));
+  metrics_.whole_.Observe(seconds(now - arrived_));
   if (tokens > choice.first_tokens) {
     const auto more = static_cast<double>(tokens - choice.first_tokens);
     metrics_.per_token_.Observe(seconds(now - choice.first_token) / more);

@@ -36,15 +36,13 @@ class ServerMetrics {
   prometheus::Histogram& whole_;
 };
 
-/// Times one request's generations, from when it is made. A generation that is not complete when
+/// Times one request's generations, from its arrival. A generation that is not complete when
 /// this is destroyed counts as aborted. Not thread safe.
 class GenerationTimes {
  public:
   using Clock = std::chrono::steady_clock;
 
-  GenerationTimes(ServerMetrics& metrics,
-                  std::size_t num_choices,
-                  Clock::time_point now = Clock::now());
+  GenerationTimes(ServerMetrics& metrics, std::size_t num_choices, Clock::time_point arrived);
   ~GenerationTimes();
   GenerationTimes(const GenerationTimes&) = delete;
   GenerationTimes& operator=(const GenerationTimes&) = delete;
@@ -63,7 +61,7 @@ class GenerationTimes {
   };
 
   ServerMetrics& metrics_;
-  Clock::time_point begin_;
+  Clock::time_point arrived_;
   std::vector<Choice> choices_;
   const char* unfinished_reason_ = "abort";
 };

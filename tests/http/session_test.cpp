@@ -209,6 +209,23 @@ TEST_F(SessionTest, AnswersAnExceptionAndServesOn) {
   EXPECT_EQ(RawClient(port).ask(get("/health")).result_int(), 200u);
 }
 
+TEST_F(SessionTest, ARequestsTimesCountFromItsArrivalAndNotFromItsSubmission) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kBeforeSubmission{60};  // above the first bounds told of
+  engine_.on_submit = [&](std::size_t) {
+    const auto until = Clock::now() + kBeforeSubmission;
+    while (Clock::now() < until) std::this_thread::yield();
+    return std::optional<Error>();
+  };
+  RawClient client(start());
+  client.send(post(kCompletions, R"({"prompt": "a", "max_tokens": 1})"));
+  engine_.commit(0, encode("b"), 0, true);
+  EXPECT_EQ(client.read().result_int(), 200u);
+  const std::string metrics = client.ask(get("/metrics")).body();
+  EXPECT_THAT(metrics, HasSubstr("rubato_e2e_request_latency_seconds_bucket{le=\"0.05\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("rubato_time_to_first_token_seconds_bucket{le=\"0.05\"} 0\n"));
+}
+
 TEST_F(SessionTest, AStopStringCancelsTheGeneration) {
   RawClient client(start());
   client.send(post(kCompletions, R"({"prompt": "a", "max_tokens": 16, "stop": "7"})"));
