@@ -157,6 +157,7 @@ Refusal Connection::refusal_of(beast::error_code error) const {
 
 awaitable<bool> Connection::send(HttpResponse response) {
   response.keep_alive(stays_open_);
+  if (stays_open_ && !chunked_) response.set(http::field::connection, "keep-alive");  // HTTP/1.0
   set_deadline(config_.request_timeout, Passing::kCloses);
   http::response_serializer<http::string_body> serializer(response);
   beast::error_code failure;

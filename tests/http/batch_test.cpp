@@ -130,7 +130,7 @@ TEST_F(BatchTest, ABadLineFailsAlone) {
        "`prompt` is required"},
       {R"({"custom_id": "x", "url": "/v1/chat/completions", "body": {}})"
        "\n",
-       ""},
+       "chat template is not recognised"},
       {completion("x", R"("stream": true)"), "no streams"},
       {completion("x", R"("max_tokens": 0)"), "`max_tokens` is 0"},
       {completion("x", R"("max_tokens": 500)"), "maximum context length"},

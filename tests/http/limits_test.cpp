@@ -99,11 +99,17 @@ TEST_F(LimitsTest, ABodyThatDoesNotComeIsAnsweredAsTooSlow) {
 }
 
 TEST_F(LimitsTest, ARequestThatTricklesInIsTooSlowAllTheSame) {
-  config_.request_timeout = milliseconds(100);
+  config_.request_timeout = milliseconds(50);
+  config_.max_header_bytes = 64 << 20;  // more than comes in that time, a byte at a time
   RawClient client(start());
   client.send("GET /health HTTP/1.1\r\nX: ");
-  while (client.send("a")) std::this_thread::yield();  // ends when the server has closed
-  SUCCEED();
+  std::atomic<bool> answered = false;
+  std::thread trickle([&] {
+    while (!answered && client.send("a")) std::this_thread::yield();
+  });
+  EXPECT_EQ(client.read().result_int(), 408u);
+  answered = true;
+  trickle.join();
 }
 
 TEST_F(LimitsTest, ASilentConnectionIsClosedWithoutAnAnswer) {

@@ -54,7 +54,7 @@ TEST_F(StreamTest, SendsEachPieceOfTextOnceItIsCertain) {
   EXPECT_EQ(client.ask(get("/health")).result_int(), 200u);
 }
 
-TEST_F(StreamTest, SendsAnEventBeforeTheNextIsMade) {
+TEST_F(StreamTest, IsSentToAnHttp10ClientAsItIsUpToTheEndOfTheConnection) {
   RawClient client(start());
   client.send(
       "POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: "
@@ -62,7 +62,7 @@ TEST_F(StreamTest, SendsAnEventBeforeTheNextIsMade) {
       R"({"prompt": "a", "max_tokens": 4, "stream": true}  )");
   engine_.commit(0, encode("x"), 0, false);
   engine_.commit(0, {eos_}, 1, true);
-  const Reply reply = client.read();  // HTTP/1.0: as it is, up to the end of the connection
+  const Reply reply = client.read();
   EXPECT_FALSE(reply.chunked());
   EXPECT_EQ(text_of(events_of(reply.body())), "x");
   EXPECT_TRUE(client.closed());
