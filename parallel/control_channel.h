@@ -14,7 +14,7 @@ namespace rubato {
 /// The fixed part of a control message, little-endian on the wire.
 struct FrameHeader {
   static constexpr std::uint32_t kMagic = 0x52425431;  // "RBT1"
-  static constexpr std::uint8_t kVersion = 2;
+  static constexpr std::uint8_t kVersion = 3;
 
   std::uint32_t magic = kMagic;
   std::uint8_t version = kVersion;

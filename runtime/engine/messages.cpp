@@ -152,7 +152,7 @@ Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
   reader.unseal();
   StepPlan plan;
-  constexpr std::size_t kLeastUpdate = 16, kLeastSpec = 80;
+  constexpr std::size_t kLeastUpdate = 16, kLeastSpec = 124;
   for (std::size_t left = reader.get_count(kLeastUpdate); left > 0 && reader.ok(); --left) {
     SequenceUpdate& update = plan.updates.emplace_back();
     update.id = reader.get<SequenceId>();

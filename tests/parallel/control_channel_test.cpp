@@ -35,7 +35,7 @@ TEST(FrameHeader, WithAnotherMagicIsRefused) {
 TEST(FrameHeader, OfAnotherVersionIsRefused) {
   FrameHeader header = good_header();
   header.version = 9;
-  EXPECT_THAT(refusal(header), HasSubstr("version 9, expected 2"));
+  EXPECT_THAT(refusal(header), HasSubstr("version 9, expected 3"));
 }
 
 TEST(FrameHeader, OfAnotherStepIsRefused) {

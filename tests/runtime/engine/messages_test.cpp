@@ -81,6 +81,15 @@ TEST(StepPlanMessage, RoundTripsEveryPolicy) {
   }
 }
 
+TEST(StepPlanMessage, ASpecWithoutListsHasTheLengthThatADecoderCountsWith) {
+  StepPlan plan;
+  const std::size_t before = encoded(plan).size();
+  plan.admissions.push_back(spec_of(1, request_of(0, 1)));
+  EXPECT_EQ(encoded(plan).size() - before, 124U);  // also in docs/design/messages.md
+  plan.admissions.assign(3, plan.admissions.front());
+  EXPECT_EQ(decode_step_plan(encoded(plan)).value(), plan);
+}
+
 TEST(StepPlanMessage, IsAppendedToWhatIsThere) {
   Bytes bytes(3);
   StepPlan plan;
