@@ -205,7 +205,10 @@ Status EngineHost::run() {
                              .eos = parts_->config.eos_token_id};
   StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());
   // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
-  if (const Status all = agree("the first step", {}); !all) return all;
+  if (const Status all = agree("the first step", {}); !all) {
+    if (parts_->coordinator) parts_->coordinator->fail(all.error());
+    return all;
+  }
   const Status status = loop.run();
   parts_->leader.reset();  // tells rank 0
   if (status && parts_->front) parts_->front->wait_until_ended();

@@ -1,6 +1,7 @@
 #include "runtime/engine/step_loop.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "cache/drift.h"
 #include "parallel/deadline.h"
@@ -30,6 +31,17 @@ StepLoop::StepLoop(Model& model,
       batch_(tokens) {}
 
 Status StepLoop::run() {
+  Status status;
+  try {
+    status = run_steps();
+  } catch (const std::exception& failure) {  // of the device, say: out of memory
+    status = Error{Code::kInternal, concat("the engine failed: ", failure.what())};
+  }
+  if (!status && coordinator_ != nullptr) coordinator_->fail(status.error());
+  return status;
+}
+
+Status StepLoop::run_steps() {
   for (;;) {
     Result<bool> more = exchange_plan();
     if (!more) return more.error();

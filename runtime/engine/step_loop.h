@@ -18,13 +18,15 @@ class StepLoop {
   StepLoop(Model& model, ControlChannel& control, ControlTokens tokens, Coordinator* coordinator);
 
   /// Makes steps until the coordinator has shut down. Errors: kInternal, when this rank and the
-  /// coordinator disagree; the process must end then, and the job with it.
+  /// coordinator disagree or the model throws; what was accepted has been told so, and the process
+  /// must end, and the job with it.
   Status run();
 
   /// Where this rank's time went. On rank 0 the coordinator has it for other threads.
   const StepTimes& times() const { return timer_.times(); }
 
  private:
+  Status run_steps();
   Result<bool> exchange_plan();
   Status run_step();
   std::vector<StepSequence> query_policies() const;
