@@ -110,7 +110,6 @@ std::string ConfigKey::allowed() const {
       listed += concat(word == words.front() ? "" : ", ", '"', word, '"');
     return listed;
   }
-  if (least == most) return concat("only ", static_cast<std::int64_t>(least), " in this version");
   const std::string kind = whole(*this) ? "a whole number" : "a number";
   const auto shown = [&](double bound) {
     return whole(*this) ? concat(static_cast<std::int64_t>(bound)) : concat(bound);

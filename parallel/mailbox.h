@@ -22,8 +22,8 @@ class Mailbox {
   /// Sends without waiting for the receiver; the bytes are copied. Any thread.
   virtual void post(int to, std::span<const std::byte> content) = 0;
 
-  /// The next message that has arrived here, from whoever; none: nothing has. Never waits. One
-  /// thread only.
+  /// The next message that has arrived here, from whoever; none: nothing has, and nothing is waited
+  /// for. Of a message that has begun to arrive, the rest is. One thread only.
   virtual std::optional<Letter> poll() = 0;
 
   /// Waits until everything posted has left. After the last `post`.
