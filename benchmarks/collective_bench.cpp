@@ -1,6 +1,6 @@
 // What an exchange between ranks costs, over MPI on one machine:
 //   mpirun -np 2 --bind-to none build/benchmarks/collective_bench
-#include <ATen/Functions.h>
+#include <ATen/ops/zeros.h>
 #include <mpi.h>
 
 #include <chrono>

@@ -1,8 +1,10 @@
 // y = x W^T on one thread: our kernel (exact whatever the batch) beside at::linear (MKL), for the
 // embedded model's shapes and for one of LLaDA-8B's. Arguments: rows, n, k.
 //   build/benchmarks/gemm_bench --benchmark_counters_tabular=true
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/randn.h>
 #include <benchmark/benchmark.h>
 
 #include <cstdint>

@@ -4,6 +4,7 @@ option(RUBATO_BUILD_BENCHMARKS "Build the micro-benchmarks" ON)
 set(RUBATO_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'thread', 'address,undefined', or with clang 'fuzzer-no-link,...'")
 option(RUBATO_UNITY_BUILD "Compile several files of a target at once: sooner from nothing, later after a change" OFF)
 set(CMAKE_UNITY_BUILD ${RUBATO_UNITY_BUILD})
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 16)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)

@@ -247,7 +247,7 @@ def test_a_canvas_longer_than_the_context_says_both_lengths(api, path):
 
 
 def test_too_many_tokens_in_one_request_are_refused(api):
-    error = api.refusal(*completion(["a"] * 20, n=16, max_tokens=100))
+    error = api.refusal(*completion(["a"] * 10, n=16, max_tokens=200))
     assert "32000" in error["message"] and "16384" in error["message"]
 
 

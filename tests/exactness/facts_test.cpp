@@ -1,7 +1,9 @@
 // What follows from the algorithms, whatever the model says.
 #include <gtest/gtest.h>
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
 
 #include "tests/exactness/comparison.h"
 

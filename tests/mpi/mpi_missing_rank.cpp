@@ -1,6 +1,6 @@
 // Three ranks, one of which does not do what the others do: they must end the job and say who it
 // is. Or it is only slow, and they must not.
-#include <ATen/Functions.h>
+#include <ATen/ops/ones.h>
 #include <unistd.h>
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // Run by mpirun; every rank runs every test, in the same order.
-#include <ATen/Functions.h>
+#include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 #include "parallel/local_group.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "tests/parallel/collective_checks.h"

@@ -1,6 +1,6 @@
 #include "parallel/timed_communicator.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
