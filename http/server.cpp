@@ -13,6 +13,12 @@ namespace rubato {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+bool is_address(const std::string& bind) {
+  boost::system::error_code error;
+  asio::ip::make_address(bind, error);
+  return !error;
+}
+
 class Server::Impl {
  public:
   Impl(ServerConfig config,

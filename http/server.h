@@ -12,6 +12,9 @@
 
 namespace rubato {
 
+/// Whether a server can be bound to it: an IP address, of either version.
+bool is_address(const std::string& bind);
+
 struct ServerConfig {
   std::string bind = "127.0.0.1";
   int port = 8000;  ///< 0: any free one

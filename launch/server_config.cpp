@@ -1,6 +1,5 @@
 #include "launch/server_config.h"
 
-#include <boost/asio/ip/address.hpp>
 #include <cstdlib>
 
 #include "launch/program.h"
@@ -33,9 +32,7 @@ std::string url_of(const std::string& bind, int port) {
 }
 
 Result<ServerConfig> server_config(const ServerSection& section) {
-  boost::system::error_code not_an_address;
-  boost::asio::ip::make_address(section.bind, not_an_address);
-  if (not_an_address) {
+  if (!is_address(section.bind)) {
     return Error{Code::kInvalidArgument,
                  concat("server.bind is \"",
                         section.bind,
