@@ -58,6 +58,30 @@ def test_build_refuses_an_architecture_without_cuda():
 
 @pytest.mark.parametrize(
     "arguments, named",
+    [(["--build"], "--build"), (["--with"], "--with"), (["--build", ""], "--build"), (["one", "two"], "'two'")],
+)
+def test_bundle_says_what_is_wrong_with_its_arguments(arguments, named):
+    result = run(ROOT / "launch/bundle", *arguments)
+    assert result.returncode == 2
+    assert named in result.stderr
+
+
+def test_bundle_removes_nothing_that_is_no_bundle(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").write_text("dear")
+    build = tmp_path / "build"  # nothing is built there: it would end here at the latest
+    for out in (tmp_path / "mine", tmp_path / "mine" / "letter"):
+        result = run(ROOT / "launch/bundle", "--build", build, out)
+        assert result.returncode == 2
+        assert f"{out} is there and no bundle" in result.stderr
+    assert (tmp_path / "mine" / "letter").read_text() == "dear"
+    for folder in ("openmpi/plugins", "pmix"):
+        (tmp_path / "bundle" / folder).mkdir(parents=True)
+    assert f"{build}/rubato is not there" in run(ROOT / "launch/bundle", "--build", build, tmp_path / "bundle").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
     [
         (["--tp", "0"], "--tp"),
         (["--tp=0"], "--tp"),
