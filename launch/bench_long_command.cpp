@@ -69,7 +69,7 @@ int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments
           display.show(p.done, p.total, concat("canvas ", p.canvas, ", ", p.contender));
         });
   });
-  if (!status) return fail(status.error());
+  if (!status) return end_of_engine(status);
   if (!measured) return fail(measured.error());
   setup.provenance.load_after = load_average();
   std::cout << to_table(*measured, setup) << std::flush;
@@ -98,8 +98,7 @@ int run(const LongArguments& arguments, ProgramArguments program) {
   checkpoint.reset();
   if (rank->mesh.world_rank == 0) return run_front(arguments, *rank, program);
   if (!agree("the benchmark", {})) return 1;
-  const Status status = rank->engine->run();
-  return status ? 0 : fail(status.error());
+  return end_of_engine(rank->engine->run());
 }
 
 void add_shape_options(CLI::App& command, LongArguments& arguments) {

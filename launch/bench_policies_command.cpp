@@ -90,7 +90,7 @@ int run_front(const PoliciesArguments& arguments,
                                   python,
                                   show);
   });
-  if (!status) return fail(status.error());
+  if (!status) return end_of_engine(status);
   if (!comparison) return fail(comparison.error());
   setup.provenance.load_after = load_average();
   const Status written = write_report(*comparison, setup, arguments);
@@ -107,8 +107,7 @@ int run(const PoliciesArguments& arguments, ProgramArguments program) {
   if (rank->mesh.world_rank == 0) return run_front(arguments, *rank, program, *python);
   python.reset();
   if (!agree("the benchmark", {})) return 1;
-  const Status status = rank->engine->run();
-  return status ? 0 : fail(status.error());
+  return end_of_engine(rank->engine->run());
 }
 
 void add_question_options(CLI::App& command, PoliciesArguments& arguments) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <limits>
 #include <thread>
 
@@ -116,6 +117,7 @@ struct EngineHost::Parts {
         coordinator(make_coordinator(limits_of(engine, config), mesh, pulse)),
         shape(loaded.shape),
         collective_deadline(std::chrono::seconds(engine.watchdog_s)),
+        world_rank(mesh.world_rank),
         is_front(mesh.world_rank == 0) {
     if (mesh.num_replicas > 1) connect(engine, mesh);
   }
@@ -150,6 +152,7 @@ struct EngineHost::Parts {
   const std::unique_ptr<Coordinator> coordinator;
   const ModelShape shape;
   const std::chrono::milliseconds collective_deadline;  // for another rank to come
+  const int world_rank;
   const bool is_front;
   std::unique_ptr<Mailbox> mailbox;    // this and the next three: of several replicas only
   std::unique_ptr<FrontLink> front;    // rank 0
@@ -198,21 +201,27 @@ void EngineHost::shut_down(bool finish_running) {
 }
 
 Status EngineHost::run() {
-  // The number is the calling thread's own, hence set here and not where the engine was made.
-  at::set_num_threads(parts_->num_threads);
-  Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
-  const ControlTokens tokens{.mask = parts_->config.mask_token_id,
-                             .eos = parts_->config.eos_token_id};
-  StepLoop loop(model, *parts_->control, tokens, parts_->coordinator.get());
-  // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
-  if (const Status all = agree("the first step", {}); !all) {
-    if (parts_->coordinator) parts_->coordinator->fail(all.error());
-    return all;
-  }
-  const Status status = loop.run();
+  const Status status = run_steps();
+  if (!status && parts_->coordinator) parts_->coordinator->fail(status.error());
   parts_->leader.reset();  // tells rank 0
+  if (!status && !parts_->is_front) end_for_failure(parts_->world_rank, status.error().message);
   if (status && parts_->front) parts_->front->wait_until_ended();
   return status;
+}
+
+Status EngineHost::run_steps() {
+  // The number is the calling thread's own, hence set here and not where the engine was made.
+  at::set_num_threads(parts_->num_threads);
+  // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
+  if (Status all = agree("the first step", {}); !all) return all;
+  const ControlTokens tokens{.mask = parts_->config.mask_token_id,
+                             .eos = parts_->config.eos_token_id};
+  try {
+    Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
+    return StepLoop(model, *parts_->control, tokens, parts_->coordinator.get()).run();
+  } catch (const std::exception& failure) {  // of the device, while it starts
+    return Error{Code::kInternal, concat("the model cannot start: ", failure.what())};
+  }
 }
 
 }  // namespace rubato

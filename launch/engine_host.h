@@ -35,12 +35,14 @@ class EngineHost {
   void shut_down(bool finish_running);
 
   /// Makes steps until the engine is shut down; on rank 0, until all replicas have ended. The
-  /// calling thread is the engine thread. An error means that this rank cannot go on: the process
-  /// must end, and the job with it.
+  /// calling thread is the engine thread. A rank that cannot go on ends its process, and with it
+  /// the job (`end_for_failure`); rank 0 returns the error, to write out its answers and do so
+  /// then.
   Status run();
 
  private:
   struct Parts;
+  Status run_steps();
   explicit EngineHost(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -52,6 +52,11 @@ Result<Rank> start_rank(const MpiSession& mpi,
   return rank;
 }
 
+int end_of_engine(const Status& status) {
+  if (!status) end_for_failure(/*rank=*/0, status.error().message);
+  return kDone;
+}
+
 int fail(const Error& error, ExitStatus status) {
   log_error(error.message);
   return status;

@@ -24,6 +24,11 @@ Result<Rank> start_rank(const MpiSession& mpi,
                         const std::string& command,
                         const Result<Config>& config);
 
+/// What a command ends with when its engine has ended and, on rank 0, its answers are written.
+/// After a failure, of which only rank 0 still lives to hear, it does not return: the other ranks
+/// wait in a step (`end_for_failure`).
+int end_of_engine(const Status& status);
+
 /// Logs an error and returns the exit status.
 int fail(const Error& error, ExitStatus status = kFailed);
 

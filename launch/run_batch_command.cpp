@@ -65,8 +65,9 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   });
   const Status status = host.run();
   batch.join();
-  if (!status) return fail(status.error());
-  if (!out.flush()) return fail({Code::kUnavailable, concat("cannot write ", arguments.output)});
+  const bool written = static_cast<bool>(out.flush());
+  if (!status) return end_of_engine(status);
+  if (!written) return fail({Code::kUnavailable, concat("cannot write ", arguments.output)});
   log_info(concat(result.done,
                   " lines answered, ",
                   result.failed,
@@ -89,8 +90,7 @@ int run(const BatchArguments& arguments, ProgramArguments program) {
   EngineHost& host = *rank->engine;
   if (rank->mesh.world_rank == 0) return run_front(arguments, rank->config, host);
   if (!agree("the batch", {})) return kCannotStart;
-  const Status status = host.run();
-  return status ? kDone : fail(status.error());
+  return end_of_engine(host.run());
 }
 
 }  // namespace

@@ -110,15 +110,14 @@ int serve_front(const Config& config,
   signals.stop();
   deadline.cancel();
   server.stop();
-  return status ? kDone : fail(status.error());
+  return end_of_engine(status);
 }
 
 /// The other ranks: the engine, for as long as rank 0 has it run.
 int serve_back(EngineHost& host, StopSignals& signals) {
   signals.listen([](int) {});  // rank 0 drains for all
   if (!agree("the front end", {})) return kCannotStart;
-  const Status status = host.run();
-  return status ? kDone : fail(status.error());
+  return end_of_engine(host.run());
 }
 
 int serve(const ServeArguments& arguments, ProgramArguments program) {

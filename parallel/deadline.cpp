@@ -14,6 +14,11 @@ double seconds(std::chrono::milliseconds duration) {
 
 }  // namespace
 
+void end_for_failure(int rank, std::string_view why) {
+  log_error(concat("rank ", rank, ": ", why, "; ending the job"));
+  std::_Exit(kFailedStatus);
+}
+
 void end_for_missed_deadline(int rank,
                              std::string_view operation,
                              std::chrono::milliseconds deadline) {

@@ -14,6 +14,14 @@ inline constexpr std::chrono::milliseconds kHeartbeat{250};
 /// Exit status of a rank that gave the others up.
 inline constexpr int kMissedDeadlineStatus = 70;
 
+/// Exit status of a rank that failed in a step.
+inline constexpr int kFailedStatus = 1;
+
+/// Says why this rank cannot go on and ends the process with `kFailedStatus`, and with it the job.
+/// To leave in an orderly way would be to wait for the others, which wait for this one in a step
+/// and would end the job by their deadline, blaming it for silence. Any thread.
+[[noreturn]] void end_for_failure(int rank, std::string_view why);
+
 /// Says who waited for what in vain and ends the process with `kMissedDeadlineStatus`, and with it
 /// the job: nothing can be computed without the missing rank. Any thread.
 [[noreturn]] void end_for_missed_deadline(int rank,

@@ -1,11 +1,12 @@
 // Three ranks, one of which does not do what the others do: they must end the job and say who it
-// is. Or it is only slow, and they must not.
+// is. Or it knows that it cannot go on, and says so itself. Or it is only slow, and they must not.
 #include <ATen/ops/ones.h>
 #include <unistd.h>
 
 #include <string_view>
 #include <thread>
 
+#include "parallel/deadline.h"
 #include "parallel/mpi.h"
 #include "parallel/rank_watch.h"
 #include "runtime/base/check.h"
@@ -47,6 +48,9 @@ void run(std::string_view what, const Mesh& mesh) {
   } else if (what == "agreement") {
     if (rank == 1) hang();
     (void)agree("the configuration", {}, kPatience);
+  } else if (what == "failure") {
+    if (rank == 1) end_for_failure(rank, "its sequences differ");
+    (void)agree("what never comes", {});  // without a deadline
   } else if (what == "slow") {
     // Waited for twice as long as patience, but not as long as all have worked.
     std::this_thread::sleep_for(rank == 1 ? 4 * kPatience : 2 * kPatience);
