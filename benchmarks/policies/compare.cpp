@@ -95,7 +95,8 @@ class Run {
     measurement_.request = requests_.front();
   }
 
-  /// One generation that is not counted: it sizes buffers and touches memory.
+  /// One generation that is not counted: it sizes buffers and touches memory, which whoever comes
+  /// first would otherwise pay for.
   Status warm_up() {
     const auto warm = generate(bench_.client, std::span(requests_).first(1), 1);
     return warm ? Status() : warm.error();
@@ -195,7 +196,7 @@ Status compare_on(const Task& task,
   if (!runs) return runs.error();
   state.task = task.name;
   state.length = length;
-  if (const Status warm = runs->back().warm_up(); !warm) return warm;
+  if (const Status warm = runs->front().warm_up(); !warm) return warm;
   for (int repetition = 0; repetition < bench.options.repeat; ++repetition) {
     const Status taken =
         take_turns(*runs, bench.count_of(task), bench.options.concurrency, state, progress);

@@ -113,6 +113,7 @@ TEST_F(CompareTest, AsksWhatAClientWouldAsk) {
   ParrotEngine engine = engine_saying("#### 7");
   ASSERT_TRUE(compare(engine, {"none:threshold=null", "elastic:gamma=0.5"}).ok());
   ASSERT_EQ(engine.requests.size(), 7u) << "one to warm up, then three each";
+  EXPECT_EQ(engine.requests[0].policy.policy->name, "none") << "as whoever is timed first";
   const std::vector<ChatMessage> question = {{"user", "3 + 4?"}};
   EXPECT_EQ(engine.requests[1].prompt, chat_.encode(tokenizer_, question));
   EXPECT_EQ(engine.requests[1].max_tokens, 64);
