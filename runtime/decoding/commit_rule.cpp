@@ -1,20 +1,14 @@
 #include "runtime/decoding/commit_rule.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace rubato {
 namespace {
 
-/// A model with infinite weights says NaN: last in any order, so that decoding still ends.
-double rank_of(double confidence) {
-  return std::isnan(confidence) ? -1 : confidence;
-}
-
 std::size_t threshold_count(std::span<const Candidate> sorted, double threshold) {
   const double least = std::min(threshold, sorted.front().confidence);
-  const auto end = std::ranges::find_if(
-      sorted, [least](const Candidate& c) { return !(c.confidence >= least); });
+  const auto end =
+      std::ranges::find_if(sorted, [least](const Candidate& c) { return c.confidence < least; });
   return std::max<std::size_t>(end - sorted.begin(), 1);
 }
 
@@ -50,7 +44,7 @@ std::vector<Commit> choose_commits(std::span<const Candidate> candidates,
                                    TokenId mask_id) {
   if (candidates.empty()) return {};
   const auto more_confident = [](const Candidate& a, const Candidate& b) {
-    return rank_of(a.confidence) > rank_of(b.confidence);
+    return a.confidence > b.confidence;
   };
   std::vector<Candidate> sorted;
   std::ranges::copy_if(candidates, std::back_inserter(sorted), [&](const Candidate& c) {

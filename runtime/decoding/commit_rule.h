@@ -18,6 +18,7 @@ struct Candidate {
   double logprob = 0;         ///< of `token`
   double best_unmasked_logprob = 0;
   std::vector<TokenLogprob> top = {};  ///< the most probable tokens, where they are asked for
+  bool finite = true;  ///< whether all its logits were; if not, only `position` means anything
 };
 
 /// How many positions a schedule commits in step `step_in_block` (0-based) of a block that began
@@ -27,9 +28,9 @@ int schedule_quota(int masks, int steps, int step_in_block);
 
 /// What a step commits, ascending by position; at least one when there is a candidate
 /// (docs/algorithm.md, "Commit rules"). Candidates whose pick is MASK sit the step out, unless all
-/// are: then the most confident position takes its best other id. `candidates` ascend by position;
-/// equal confidences go to the lowest position. `quota` is `schedule_quota`'s answer, used by the
-/// schedule rule only.
+/// are: then the most confident position takes its best other id. `candidates` are finite and
+/// ascend by position; equal confidences go to the lowest position. `quota` is `schedule_quota`'s
+/// answer, used by the schedule rule only.
 std::vector<Commit> choose_commits(std::span<const Candidate> candidates,
                                    const CommitParams& params,
                                    int quota,

@@ -206,7 +206,8 @@ void Coordinator::remove(SequenceId id) {
 }
 
 void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes) {
-  for (SequenceOutcome& outcome : outcomes) {
+  for (const SequenceOutcome& outcome : outcomes) {
+    if (outcome.error) continue;
     RUBATO_CHECK(batch.update(outcome.update).ok());
     count(generations_.at(outcome.update.id), outcome);
   }
@@ -214,6 +215,11 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
   for (SequenceOutcome& outcome : outcomes) {
     const SequenceId id = outcome.update.id;
     const Generation& generation = generations_.at(id);
+    if (outcome.error) {
+      tell(generation, *outcome.error);
+      remove(id);
+      continue;
+    }
     GenerationUpdate news{.commits = outcome.update.commits,
                           .logprobs = std::move(outcome.logprobs),
                           .stats = generation.stats,

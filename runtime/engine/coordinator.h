@@ -24,7 +24,8 @@ struct SequenceOutcome {
   int layers_refreshed = 0;                   ///< recomputed for all rows
   std::vector<double> similarity;             ///< of the layers tested
   std::vector<Position> tracked;              ///< queried in this step
-  std::int64_t rows_computed = 0;  ///< token rows pushed through a layer, summed over layers
+  std::int64_t rows_computed = 0;   ///< token rows pushed through a layer, summed over layers
+  std::optional<Error> error = {};  ///< it cannot go on; of the rest only `update.id` counts
 };
 
 struct CoordinatorLimits {
@@ -75,7 +76,7 @@ class Coordinator final : public GenerationClient {
   StepPlan next_plan(Batch& batch);
 
   /// Applies a step's outcomes to `batch` (they travel to the other ranks with the next plan) and
-  /// delivers the news.
+  /// delivers the news. A generation with an error ends by it, the others go on.
   void finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes);
 
   /// Takes the times of all steps so far, before a step's news go out: who has had a generation's

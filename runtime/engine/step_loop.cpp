@@ -184,6 +184,11 @@ void StepLoop::finish_step(std::span<const StepSequence> sequences,
     const StepQuery& query = sequences[i].query;
     SequenceOutcome& outcome = outcomes[i];
     outcome.update.id = sequence.spec().id;
+    if (!std::ranges::all_of(candidates[i], &Candidate::finite)) {
+      outcome.error = Error{Code::kInternal,
+                            concat("the model's logits are not finite in step ", sequence.step())};
+      continue;
+    }
     outcome.update.commits =
         choose_commits(candidates[i], sequence.spec().commit, sequence.quota(), tokens_.mask);
     if (sequences[i].top_logprobs >= 0)

@@ -1,6 +1,7 @@
 #include "runtime/model/top_logits.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace rubato {
 namespace {
@@ -24,6 +25,7 @@ void append_top(std::span<const float> logits,
   const auto most = static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const Entry entry{logits[i], first_id + static_cast<TokenId>(i)};
+    if (std::isnan(entry.logit)) continue;  // it has no place in any order
     if (best.size() == most) {
       if (!kComesFirst(entry, best.front())) continue;
       std::ranges::pop_heap(best, kComesFirst);

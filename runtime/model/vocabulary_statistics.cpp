@@ -111,9 +111,15 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
   for (const StepSequence& sequence : sequences) {
     auto& candidates = answer.emplace_back();
     for (const Position position : sequence.query.eligible) {
-      RowMerge merged = merge_row(row);
+      RowMerge merged = merge_row(row++);
+      merged_.push_back(merged);
+      if (!merged.finite()) {  // on all ranks alike: none exchanges more of this row
+        candidates.push_back({.position = position, .finite = false});
+        continue;
+      }
       if (truncates(sequence.sampling)) {
-        merged.pick.id = sample_truncated(sequence, position, row_logits(row), merged.pick.logit);
+        merged.pick.id =
+            sample_truncated(sequence, position, row_logits(row - 1), merged.pick.logit);
       }
       candidates.push_back({.position = position,
                             .token = static_cast<TokenId>(merged.pick.id),
@@ -121,8 +127,6 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
                             .best_unmasked = static_cast<TokenId>(merged.best_unmasked.id),
                             .logprob = merged.logprob(merged.pick.logit),
                             .best_unmasked_logprob = merged.logprob(merged.best_unmasked.logit)});
-      merged_.push_back(merged);
-      ++row;
     }
   }
   add_top(sequences, answer);
@@ -159,7 +163,10 @@ void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
     for (Candidate& candidate : candidates[s]) {
       const RowMerge& merged = merged_[row++];
       if (count <= 0) continue;
-      candidate.top = merge_top(gathered_, begin, stride, count, merged.most, std::log(merged.sum));
+      if (candidate.finite) {
+        candidate.top =
+            merge_top(gathered_, begin, stride, count, merged.most, std::log(merged.sum));
+      }
       begin += 2 * static_cast<std::size_t>(count);
     }
   }

@@ -15,7 +15,8 @@ namespace rubato {
 /// Turns each rank's slice of the logits into candidates: every rank contributes a few numbers a
 /// row, never its logits; of rows that are asked for log-probabilities, its highest ones too. Rows
 /// that sample under top_p or top_k also exchange the most probable ids, no more than can matter.
-/// The log-sum-exp is summed in the same order at any tensor-parallel size. Engine thread only.
+/// The log-sum-exp is summed in the same order at any tensor-parallel size. A row with a logit that
+/// is NaN or infinite gives a candidate that says so. Engine thread only.
 class VocabularyStatistics {
  public:
   VocabularyStatistics(const ModelShape& shape, Communicator& communicator);
@@ -63,6 +64,8 @@ class VocabularyStatistics {
     double most = -INFINITY;  // the greatest logit
     double sum = 0;           // of exp(z - most)
 
+    /// Whether all logits were: what is not makes its group's sum NaN, and so the whole.
+    bool finite() const { return std::isfinite(sum); }
     /// Of an id under the softmax of all logits. Not by way of a log-sum-exp, whose rounding would
     /// drown what a probability near 1 lacks of 1, and with it which of two such is greater.
     double probability(double logit) const { return std::exp(logit - most) / sum; }

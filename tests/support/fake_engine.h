@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -62,6 +63,7 @@ class FakeEngine {
 
   Coordinator coordinator;
   std::function<void(const StepPlan&)> on_plan;  ///< called once the ranks have applied it
+  std::function<std::optional<Error>(const Sequence&)> error_of;  ///< what a step fails with
 
  private:
   void tell_other_rank(const StepPlan& plan) {
@@ -78,6 +80,8 @@ class FakeEngine {
     const StepQuery query = policy.policy->query(policy, sequence.view());
     SequenceOutcome outcome;
     outcome.update.id = sequence.spec().id;
+    if (error_of) outcome.error = error_of(sequence);
+    if (outcome.error) return outcome;
     outcome.update.commits = rule_(sequence, query.eligible);
     if (policy.policy->tracks()) outcome.update.tracked = {sequence.step() % 2};
     if (query.refresh == Refresh::kFull) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <random>
 
@@ -15,7 +14,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr TokenId kMask = 99;
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Candidates at positions 10, 11, ... with tokens 0, 1, ... and these confidences.
 std::vector<Candidate> candidates(const std::vector<double>& confidences) {
@@ -106,16 +104,6 @@ TEST(ChooseCommits, TakesTheMostConfidentsNextBestWhereAllPickMask) {
 TEST(ChooseCommits, AscendsByPositionAndKeepsTokens) {
   EXPECT_THAT(choose_commits(candidates({0.91, 0.99, 0.95}), threshold(0.9), 0, kMask),
               ElementsAre(Commit{10, 0}, Commit{11, 1}, Commit{12, 2}));
-}
-
-TEST(ChooseCommits, CommitsSomethingEvenWhereConfidencesAreNotNumbers) {
-  for (const CommitParams& params : {threshold(0.9), kSchedule, factor(1)}) {
-    EXPECT_THAT(chosen(candidates({kNaN, kNaN}), params, 1), ElementsAre(0));
-    EXPECT_THAT(chosen(candidates({kNaN, 0.5, kNaN}), params, 1), ElementsAre(1));
-  }
-  auto list = candidates({kNaN, 0.5});
-  for (Candidate& candidate : list) candidate.token = kMask;
-  EXPECT_THAT(choose_commits(list, threshold(0.9), 1, kMask), ElementsAre(Commit{11, 51}));
 }
 
 /// Which positions the rules commit, each read off its definition.

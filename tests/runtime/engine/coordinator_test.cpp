@@ -229,6 +229,23 @@ TEST_F(CoordinatorTest, ADrainMayBeCutShortButNotTakenBack) {
   EXPECT_TRUE(heard.failed());
 }
 
+TEST_F(CoordinatorTest, AnErrorOfOneEndsItAloneOnAllRanks) {
+  Heard broken, other;
+  ASSERT_TRUE(submit(broken, request_of(2, 9)).ok());
+  ASSERT_TRUE(submit(other).ok());
+  engine_.error_of = [](const Sequence& sequence) -> std::optional<Error> {
+    if (sequence.spec().id != 1 || sequence.step() != 1) return std::nullopt;
+    return Error{Code::kInternal, "not finite"};
+  };
+  run_dry();  // a second rank follows
+  ASSERT_EQ(broken.news.size(), 2U);
+  EXPECT_EQ(broken.news.back().error->message, "not finite");
+  EXPECT_THAT(broken.news.back().commits, IsEmpty());
+  EXPECT_TRUE(other.finished());
+  EXPECT_EQ(other.news.size(), 3U);
+  EXPECT_EQ(coordinator().status().cache_tokens_used, 0);
+}
+
 TEST_F(CoordinatorTest, AFailureAnswersEverybodyButTheCancelled) {
   Heard running, queued, cancelled;
   ASSERT_TRUE(submit(cancelled, request_of(2, 9)).ok());

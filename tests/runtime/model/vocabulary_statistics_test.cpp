@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "runtime/decoding/noise.h"
 
@@ -123,6 +124,30 @@ TEST_F(VocabularyStatisticsTest, SamplesFromTheNucleus) {
     }
     EXPECT_EQ(candidates()[0].token, sampled(0, allowed)) << "top_p " << p;
   }
+}
+
+TEST_F(VocabularyStatisticsTest, SaysOfARowThatIsNotFiniteThatItIsNot) {
+  sequence_.top_logprobs = 3;
+  for (const float bad : {NAN, -NAN, INFINITY}) {
+    for (const int id : {0, 5, kVocabulary - 1}) {
+      for (const double top_p : {1.0, 0.5}) {
+        sequence_.sampling.temperature = top_p < 1 ? 1 : 0;
+        sequence_.sampling.top_p = top_p;
+        const float good = std::exchange(row(0)[id], bad);
+        const std::vector<Candidate> found = candidates();
+        row(0)[id] = good;
+        EXPECT_FALSE(found[0].finite) << bad << " at " << id;
+        EXPECT_TRUE(found[1].finite);
+        EXPECT_EQ(found[1].top.size(), 3U);
+        EXPECT_EQ(found[1].top[0].token, by_probability(1).front());
+      }
+    }
+  }
+}
+
+TEST_F(VocabularyStatisticsTest, SaysOfARowWithoutANumberThatItIsNotFinite) {
+  std::ranges::fill(row(0), NAN);
+  EXPECT_FALSE(candidates()[0].finite);
 }
 
 }  // namespace

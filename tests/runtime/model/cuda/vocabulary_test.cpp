@@ -88,6 +88,19 @@ TEST_F(CudaVocabulary, TiesGoToTheLowestId) {
   EXPECT_EQ(found[5], 300);
 }
 
+TEST_F(CudaVocabulary, TheSumOfAGroupIsNoNumberWhereALogitIsNone) {
+  for (const float bad : {NAN, INFINITY}) {
+    for (const double temperature : {0.0, 1.0}) {
+      Asked asked{1600, 8, 0, 5, std::vector<float>(1600, -1.0f), {{temperature, 0, 0, 0}}};
+      asked.logits[200] = bad;  // the first of its group
+      asked.logits[555] = bad;
+      const std::vector<double> found = describe(asked);
+      for (int group = 0; group < 8; ++group)
+        EXPECT_EQ(std::isfinite(found[7 + 2 * group]), group != 1 && group != 2);
+    }
+  }
+}
+
 TEST_F(CudaVocabulary, LogitsAreRoundedThenChanged) {
   std::vector<float> logits{1.001f, 2.002f, 3.003f, 4.004f};
   OnGpu<LogitChange> changes({{0, 1, 0.25f, 0}, {1, 0, 0, 1}});
