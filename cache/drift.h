@@ -15,6 +15,13 @@ namespace rubato {
 /// one rank).
 std::int64_t drift_sums_size(DriftMeasure measure, int num_tracked, Position canvas_length);
 
+/// The bytes that a step's drift test takes at most on a rank, for each pair of a tracked row and a
+/// key: three sums a layer, kept until the ranks have added them up, and, one layer at a time, the
+/// probabilities before and after of each of the rank's heads.
+constexpr std::int64_t drift_bytes_per_pair(int num_layers, int local_heads) {
+  return static_cast<std::int64_t>(sizeof(float)) * (3 * num_layers + 2 * local_heads);
+}
+
 /// A layer's similarity from its reduced drift sums, laid out as above. `num_heads` counts all
 /// ranks' heads.
 double drift_similarity(DriftMeasure measure,

@@ -85,6 +85,8 @@ struct Policy {
   /// The positions that the next step follows (`SequenceView::tracked`), ascending, from what this
   /// step attended to; null: the policy follows none.
   std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&);
+  /// Whether `refresh` is ever kByDrift.
+  bool tests_drift = false;
 
   bool tracks() const { return follow != nullptr; }
 };

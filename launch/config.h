@@ -52,6 +52,7 @@ struct EngineSection {
   std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
   int max_sequences = 64;             ///< running at once
   std::int64_t max_full_rows = 2048;  ///< of full forwards in one step
+  std::int64_t max_drift_mib = 1024;  ///< of the drift tests in one step, on a rank
   int max_queued = 256;               ///< waiting for a place; one more is refused
   std::int64_t max_queued_prompt_tokens = 262144;  ///< of all that wait
   int queue_timeout_s = 300;                       ///< for a place; 0: none

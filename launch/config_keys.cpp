@@ -66,6 +66,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   add("max_sequences", engine.max_sequences, 1, 4096);
   add("max_full_rows", engine.max_full_rows, 1, 1e12);
+  add("max_drift_mib", engine.max_drift_mib, 1, 1e6);
   add("max_queued", engine.max_queued, 1, 1e6);
   add("max_queued_prompt_tokens", engine.max_queued_prompt_tokens, 1, 1e12);
   add("queue_timeout_s", engine.queue_timeout_s, 0, 86400);

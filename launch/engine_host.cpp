@@ -8,6 +8,7 @@
 #include <limits>
 #include <thread>
 
+#include "cache/drift.h"
 #include "parallel/deadline.h"
 #include "parallel/rank_watch.h"
 #include "parallel/timed_communicator.h"
@@ -34,9 +35,14 @@ int threads_of(const EngineSection& engine, const Mesh& mesh) {
   return std::max(1, cores / mesh.local_size);
 }
 
-CoordinatorLimits limits_of(const EngineSection& engine, const ModelConfig& model) {
+CoordinatorLimits limits_of(const EngineSection& engine,
+                            const ModelConfig& model,
+                            const ModelShape& shape) {
   return {.scheduler = {.cache_tokens = engine.cache_tokens, .max_sequences = engine.max_sequences},
           .max_full_rows = engine.max_full_rows,
+          .drift = {.max_bytes = engine.max_drift_mib << 20,
+                    .bytes_per_pair = drift_bytes_per_pair(shape.num_layers, shape.local_heads()),
+                    .num_layers = shape.num_layers},
           .max_queued = engine.max_queued,
           .max_queued_prompt_tokens = engine.max_queued_prompt_tokens,
           .queue_timeout = std::chrono::seconds(engine.queue_timeout_s),
@@ -114,8 +120,8 @@ struct EngineHost::Parts {
         communicator(make_mpi_communicator(mesh, watch), pulse),
         control(make_mpi_control_channel(mesh, watch)),
         model(std::move(loaded.model)),
-        coordinator(make_coordinator(limits_of(engine, config), mesh, pulse)),
         shape(loaded.shape),
+        coordinator(make_coordinator(limits_of(engine, config, shape), mesh, pulse)),
         collective_deadline(std::chrono::seconds(engine.watchdog_s)),
         world_rank(mesh.world_rank),
         is_front(mesh.world_rank == 0) {
@@ -132,7 +138,8 @@ struct EngineHost::Parts {
       std::vector<int> leaders;
       for (int replica = 1; replica < mesh.num_replicas; ++replica)
         leaders.push_back(mesh.leader_of(replica));
-      front = std::make_unique<FrontLink>(*mailbox, leaders, limits_of(engine, config), link_watch);
+      front = std::make_unique<FrontLink>(
+          *mailbox, leaders, limits_of(engine, config, shape), link_watch);
       std::vector<GenerationClient*> replicas = front->replicas();
       replicas.insert(replicas.begin(), coordinator.get());
       router = std::make_unique<Router>(std::move(replicas));
@@ -149,8 +156,8 @@ struct EngineHost::Parts {
   TimedCommunicator communicator;
   const std::unique_ptr<ControlChannel> control;
   const std::unique_ptr<RankModel> model;
-  const std::unique_ptr<Coordinator> coordinator;
   const ModelShape shape;
+  const std::unique_ptr<Coordinator> coordinator;
   const std::chrono::milliseconds collective_deadline;  // for another rank to come
   const int world_rank;
   const bool is_front;

@@ -25,6 +25,7 @@ const Policy kElasticPolicy = {
     .query = query,
     .refresh = refresh,
     .reach = nullptr,
-    .follow = detail::follow_each_layer};
+    .follow = detail::follow_each_layer,
+    .tests_drift = true};
 
 }  // namespace rubato

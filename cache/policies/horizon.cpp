@@ -65,6 +65,7 @@ const Policy kHorizonPolicy = {
     .query = query,
     .refresh = refresh,
     .reach = reach,
-    .follow = detail::follow_each_layer};
+    .follow = detail::follow_each_layer,
+    .tests_drift = true};
 
 }  // namespace rubato

@@ -18,9 +18,15 @@ void tell(const Generation& generation, const Error& error) {
   if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
 }
 
+/// Rounded up.
+std::int64_t mebibytes(std::int64_t bytes) {
+  return (bytes + (1 << 20) - 1) >> 20;
+}
+
 }  // namespace
 
-Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length) {
+Status check_size(const CoordinatorLimits& limits, const DecodingRequest& request) {
+  const std::int64_t canvas_length = request.canvas_length();
   if (canvas_length > limits.max_context) {
     return Error{Code::kTooLong,
                  concat("prompt, max_tokens and suffix together are ",
@@ -35,7 +41,23 @@ Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length)
                         " tokens does not fit the cache of ",
                         limits.scheduler.cache_tokens)};
   }
-  return {};
+  if (!request.policy.policy->tests_drift) return {};
+  const DriftLimits& drift = limits.drift;
+  const std::int64_t most_tracked =
+      std::min(std::int64_t{drift.num_layers} * request.policy.track, canvas_length);
+  const std::int64_t bytes = most_tracked * canvas_length * drift.bytes_per_pair;
+  if (bytes <= drift.max_bytes) return {};
+  return Error{Code::kInvalidArgument,
+               concat("`diffusion.track` is ",
+                      request.policy.track,
+                      ": the drift test of a canvas of ",
+                      canvas_length,
+                      " tokens may then take ",
+                      mebibytes(bytes),
+                      " MiB; at most ",
+                      mebibytes(drift.max_bytes),
+                      " are allowed (engine.max_drift_mib)"),
+               "diffusion.track"};
 }
 
 Status check_queue(const CoordinatorLimits& limits,
@@ -70,7 +92,7 @@ Coordinator::~Coordinator() = default;
 
 Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSink sink) {
   const Position length = request.canvas_length();
-  if (Status status = check_length(limits_, length); !status) return status.error();
+  if (Status status = check_size(limits_, request); !status) return status.error();
   auto cancelled = std::make_shared<std::atomic<bool>>(false);
   {
     const std::lock_guard lock(mutex_);
@@ -152,12 +174,16 @@ std::vector<SequenceId> Coordinator::choose_run(const Batch& batch) {
     const Sequence& sequence = *batch.find(id);
     const PolicyParams& policy = sequence.spec().policy;
     const SequenceView view = sequence.view();
-    const bool full = policy.policy->refresh(policy, view) == Refresh::kFull;
-    candidates.push_back({.id = id,
-                          .full_rows = full ? canvas_reach(policy, view) : 0,
-                          .waited = generations_.at(id).waited++});
+    const Refresh refresh = policy.policy->refresh(policy, view);
+    const std::int64_t keys = canvas_reach(policy, view), pairs = std::ssize(view.tracked) * keys;
+    candidates.push_back(
+        {.id = id,
+         .full_rows = refresh == Refresh::kFull ? keys : 0,
+         .waited = generations_.at(id).waited++,
+         .drift_bytes = refresh == Refresh::kByDrift ? pairs * limits_.drift.bytes_per_pair : 0});
   }
-  std::vector<SequenceId> run = choose_participants(candidates, limits_.max_full_rows);
+  std::vector<SequenceId> run =
+      choose_participants(candidates, {limits_.max_full_rows, limits_.drift.max_bytes});
   for (const SequenceId id : run) generations_.at(id).waited = 0;
   return run;
 }

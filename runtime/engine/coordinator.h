@@ -28,17 +28,26 @@ struct SequenceOutcome {
   std::optional<Error> error = {};  ///< it cannot go on; of the rest only `update.id` counts
 };
 
+/// What drift tests may take of a rank's memory, and what they do take.
+struct DriftLimits {
+  std::int64_t max_bytes = std::int64_t{1} << 30;  ///< of a step, see `choose_participants`
+  std::int64_t bytes_per_pair = 0;                 ///< as `drift_bytes_per_pair`
+  int num_layers = 0;                              ///< each of which adds to a tracked set
+};
+
 struct CoordinatorLimits {
   SchedulerLimits scheduler;
-  std::int64_t max_full_rows = 2048;                ///< a step's, see `choose_participants`
+  std::int64_t max_full_rows = 2048;  ///< a step's, see `choose_participants`
+  DriftLimits drift = {};
   int max_queued = 256;                             ///< waiting generations; one more is refused
   std::int64_t max_queued_prompt_tokens = 1 << 18;  ///< of those waiting, if more than one is
   std::chrono::milliseconds queue_timeout{0};       ///< for a place; 0: none
   int max_context = 1024;                           ///< the model's positions
 };
 
-/// Whether a canvas of that length can ever be served. Errors: kTooLong, with both numbers.
-Status check_length(const CoordinatorLimits& limits, std::int64_t canvas_length);
+/// Whether a request can ever be served. Errors: kTooLong, its canvas's length with the limit;
+/// kInvalidArgument, what its drift test may take with the limit.
+Status check_size(const CoordinatorLimits& limits, const DecodingRequest& request);
 
 /// Whether a generation with a prompt of that many tokens may join those that wait. Errors:
 /// kOverloaded, with the limit.

@@ -7,18 +7,23 @@
 namespace rubato {
 
 std::vector<SequenceId> choose_participants(std::span<const StepCandidate> candidates,
-                                            std::int64_t max_full_rows) {
+                                            const StepBudget& budget) {
   std::vector<std::size_t> by_wait(candidates.size());
   std::iota(by_wait.begin(), by_wait.end(), std::size_t{0});
   std::ranges::stable_sort(
       by_wait, std::greater<>(), [&](std::size_t i) { return candidates[i].waited; });
   std::vector<bool> taken(candidates.size(), false);
-  std::int64_t rows = 0;
+  StepBudget used;
+  const auto fits = [](std::int64_t more, std::int64_t so_far, std::int64_t most) {
+    return more == 0 || so_far == 0 || so_far + more <= most;
+  };
   for (const std::size_t i : by_wait) {
-    const std::int64_t more = candidates[i].full_rows;
-    if (more > 0 && rows > 0 && rows + more > max_full_rows) continue;
+    const StepCandidate& candidate = candidates[i];
+    if (!fits(candidate.full_rows, used.full_rows, budget.full_rows)) continue;
+    if (!fits(candidate.drift_bytes, used.drift_bytes, budget.drift_bytes)) continue;
     taken[i] = true;
-    rows += more;
+    used.full_rows += candidate.full_rows;
+    used.drift_bytes += candidate.drift_bytes;
   }
   std::vector<SequenceId> participants;
   for (std::size_t i = 0; i < candidates.size(); ++i) {

@@ -19,7 +19,7 @@ RemoteReplica::RemoteReplica(const CoordinatorLimits& limits, Post post)
 
 Result<GenerationHandle> RemoteReplica::submit(GenerationRequest request, UpdateSink sink) {
   const Position length = request.canvas_length();
-  if (Status status = check_length(limits_, length); !status) return status.error();
+  if (Status status = check_size(limits_, request); !status) return status.error();
   auto cancelled = std::make_shared<std::atomic<bool>>(false);
   const std::lock_guard lock(mutex_);
   if (!accepting_ || ended_) return Error{Code::kUnavailable, "the server is shutting down"};

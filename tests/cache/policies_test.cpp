@@ -40,6 +40,7 @@ StepQuery ask(const char* policy, const Snapshot& snapshot, PolicyParams params 
   params.policy = find_policy(policy);
   StepQuery query = params.policy->query(params, snapshot.view());
   EXPECT_EQ(params.policy->refresh(params, snapshot.view()), query.refresh);
+  EXPECT_TRUE(query.refresh != Refresh::kByDrift || params.policy->tests_drift) << policy;
   return query;
 }
 

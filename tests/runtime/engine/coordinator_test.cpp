@@ -101,6 +101,49 @@ TEST_F(CoordinatorTest, RefusesWhatCanNeverRun) {
   EXPECT_THAT(beyond_cache.error().message, HasSubstr("11 tokens does not fit the cache of 10"));
 }
 
+TEST(CoordinatorDrift, ARequestWhoseDriftTestMayTakeTooMuchIsRefusedWithTheNumbers) {
+  // 6 layers, 100 MiB: each pair of a tracked position and a key takes 1 MiB.
+  Coordinator coordinator(
+      {.scheduler = {.cache_tokens = 40},
+       .drift = {.max_bytes = 100 << 20, .bytes_per_pair = 1 << 20, .num_layers = 6},
+       .max_context = 32});
+  const auto submit = [&](int track, int length, const char* policy) {
+    GenerationRequest request = request_of(2, length - 2, policy);
+    request.policy.track = track;
+    return coordinator.submit(std::move(request), [](const GenerationUpdate&) {});
+  };
+  EXPECT_TRUE(submit(1, 16, "elastic").ok());    // 96 MiB
+  EXPECT_TRUE(submit(32, 10, "horizon").ok());   // no more can be tracked than there is: 100 MiB
+  EXPECT_TRUE(submit(32, 32, "interval").ok());  // makes no drift test
+  const auto refused = submit(2, 16, "elastic");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().param, "diffusion.track");
+  EXPECT_THAT(refused.error().message, HasSubstr("`diffusion.track` is 2"));
+  EXPECT_THAT(refused.error().message, HasSubstr("may then take 192 MiB; at most 100"));
+}
+
+TEST(CoordinatorDrift, DriftTestsThatTakeTooMuchTogetherTakeTurns) {
+  // A fake step tracks one position, so that a canvas of 8 takes 8 bytes.
+  FakeEngine engine({.scheduler = {.cache_tokens = 100},
+                     .drift = {.max_bytes = 20, .bytes_per_pair = 1, .num_layers = 1},
+                     .max_context = 32});
+  std::vector<std::vector<SequenceId>> runs;
+  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.run); };
+  std::vector<GenerationHandle> handles;
+  for (const char* policy : {"elastic", "elastic", "elastic", "none"}) {
+    auto handle = engine.coordinator.submit(request_of(2, 6, policy), [](const auto&) {});
+    ASSERT_TRUE(handle.ok());
+    handles.push_back(std::move(*handle));
+  }
+  for (int step = 0; step < 4; ++step) engine.step();
+  EXPECT_THAT(runs,
+              ElementsAre(ElementsAre(1, 2, 3, 4),  // a full forward, without a test
+                          ElementsAre(1, 2, 4),
+                          ElementsAre(1, 3, 4),
+                          ElementsAre(1, 2, 4)));
+}
+
 TEST_F(CoordinatorTest, RefusesWhatTheQueueHasNoPlaceFor) {
   Heard heard;
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(submit(heard).ok());

@@ -11,10 +11,11 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr std::int64_t kMost = 100;
+constexpr StepBudget kMost = {.full_rows = 100, .drift_bytes = 100};
 
 TEST(StepBudget, WhoeverIsDueNoFullForwardTakesPart) {
-  EXPECT_THAT(choose_participants({{{1, 0, 0}, {2, 0, 5}, {3, 0, 0}}}, 1), ElementsAre(1, 2, 3));
+  EXPECT_THAT(choose_participants({{{1, 0, 0}, {2, 0, 5}, {3, 0, 0}}}, {1, 1}),
+              ElementsAre(1, 2, 3));
 }
 
 TEST(StepBudget, FullForwardsBeyondTheLimitWait) {
@@ -28,6 +29,15 @@ TEST(StepBudget, WhoWaitedLongestGoesFirst) {
 
 TEST(StepBudget, OneCanvasAboveTheLimitGoesAlone) {
   EXPECT_THAT(choose_participants({{{1, 500, 2}, {2, 10, 1}, {3, 0, 0}}}, kMost),
+              ElementsAre(1, 3));
+}
+
+TEST(StepBudget, DriftTestsBeyondTheLimitWaitAsFullForwardsDo) {
+  EXPECT_THAT(
+      choose_participants(
+          {{{1, 0, 0, 60}, {2, 0, 1, 60}, {3, 0, 0, 0}, {4, 50, 0, 0}, {5, 0, 0, 40}}}, kMost),
+      ElementsAre(2, 3, 4, 5));
+  EXPECT_THAT(choose_participants({{{1, 0, 2, 500}, {2, 0, 1, 1}, {3, 100, 0, 0}}}, kMost),
               ElementsAre(1, 3));
 }
 
@@ -56,7 +66,7 @@ TEST(StepBudget, KeepsTheLimitAndStarvesNobodyWhateverIsDue) {
       // Each of the others can go before it once at most.
       ASSERT_LT(candidate.waited, 12);
     }
-    ASSERT_LE(rows, std::max(kMost, largest));
+    ASSERT_LE(rows, std::max(kMost.full_rows, largest));
     ASSERT_TRUE(std::ranges::is_sorted(chosen));
   }
 }
