@@ -20,6 +20,7 @@ struct StepArguments {
   std::string shape = "small";
   std::string device = "auto";
   std::string dtype = "auto";
+  std::string quantization = "none";
   bool cuda_graphs = true;
   std::vector<int> rows = {1, 16, 64};
   std::vector<int> canvases = {256};
@@ -53,9 +54,17 @@ int run(const StepArguments& arguments) {
   if (!device) return refuse(kBenchStep, device.error());
   const bool halves =
       arguments.dtype == "auto" ? *device == Device::kCuda : arguments.dtype == "bfloat16";
-  const Result<ModelShape> shape =
+  Result<ModelShape> shape =
       shape_named(arguments.shape, halves ? Storage::kBFloat16 : Storage::kFloat32);
   if (!shape) return refuse(kBenchStep, shape.error());
+  shape->float8 = arguments.quantization == "fp8";
+  if (shape->float8 && *device == Device::kCpu) {
+    return refuse(kBenchStep,
+                  {Code::kInvalidArgument,
+                   "weights of 8 bits are no faster on a processor, where they are kept in more; "
+                   "allowed there: none",
+                   "--quantization"});
+  }
   if (arguments.threads > 0) at::set_num_threads(arguments.threads);
   const std::vector<StepCase> cases = cases_of(arguments);
   std::int64_t tokens = 1;
@@ -83,6 +92,7 @@ int run(const StepArguments& arguments) {
                                    arguments.shape,
                                    ", ",
                                    halves ? "bfloat16" : "float32",
+                                   shape->float8 ? ", layers' weights in fp8" : "",
                                    "; ",
                                    (*rank)->description());
   std::cout << setup << std::endl;
@@ -114,6 +124,9 @@ void add_bench_step_command(CLI::App& bench, Action& action) {
       ->capture_default_str();
   command->add_option("--dtype", arguments->dtype, "Of weights and caches")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
+  command->add_option("--quantization", arguments->quantization, "Of the layers' weights")
+      ->check(CLI::IsMember({"none", "fp8"}))
       ->capture_default_str();
   command->add_flag("!--no-cuda-graphs", arguments->cuda_graphs, "A GPU gets kernels one by one");
   list("--rows", arguments->rows, "Rows of a sequence's reuse pass; 0: none is measured");

@@ -39,6 +39,7 @@ struct ModelSection {
   std::string path = "models/llada-tiny";
   std::string name;  ///< in /v1/models; empty: the folder's name
   std::string dtype = "auto";
+  std::string quantization = "none";  ///< or fp8: the layers' weights
   std::string chat_template = "auto";
 
   bool operator==(const ModelSection&) const = default;

@@ -52,6 +52,7 @@ void add_model_keys(ModelSection& model, std::vector<ConfigKey>& keys) {
   keys.back().may_differ = true;
   keys.push_back(text("model", "name", model.name));
   keys.push_back(text("model", "dtype", model.dtype, {"auto", "float32", "bfloat16"}));
+  keys.push_back(text("model", "quantization", model.quantization, {"none", "fp8"}));
   keys.push_back(text("model", "chat_template", model.chat_template, {"auto", "llada"}));
 }
 

@@ -95,8 +95,11 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
   const Result<Device> device = choose_device(config.engine.device);
   const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
-  const auto shape = make_shape(
-      checkpoint->config(), mesh.tp_rank, mesh.tp_size, storage_of(config.model, *device));
+  const auto shape = make_shape(checkpoint->config(),
+                                mesh.tp_rank,
+                                mesh.tp_size,
+                                storage_of(config.model, *device),
+                                config.model.quantization == "fp8");
   if (!shape) return shape.error();  // the same on all
   Result<std::unique_ptr<RankModel>> model =
       load_rank_model(*shape,

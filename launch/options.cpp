@@ -17,6 +17,7 @@ ConfigOptions::ConfigOptions(CLI::App& command) {
   add_flag(command, "--port", "P", "server.port");
   add_flag(command, "--device", "NAME", "engine.device");
   add_flag(command, "--dtype", "TYPE", "model.dtype");
+  add_flag(command, "--quantization", "NAME", "model.quantization");
   command.add_option("--set", sets_, "One configuration value; may be repeated")
       ->type_name("SECTION.KEY=VALUE")
       ->take_all()

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/checkpoint/shard.h"
+#include "runtime/model/float8.h"
 
 namespace rubato {
 namespace {
@@ -30,7 +31,12 @@ class Loader {
   /// This rank's rows of several [rows, d_model] tensors of one size, one below the other.
   Linear column_parallel(std::vector<TensorKind> kinds, int layer = 0) const {
     const std::int64_t rows = std::ssize(kinds) * slice_of(kinds[0]).rows.size();
-    return {rows, shape_.d_model, shape_.storage, /*groups=*/1, rows_of(std::move(kinds), layer)};
+    const bool float8 = shape_.float8 && kinds[0] != TensorKind::kHead;
+    return {rows,
+            shape_.d_model,
+            shape_.storage,
+            /*groups=*/1,
+            rows_of(std::move(kinds), layer, float8)};
   }
 
   /// This rank's columns of a [d_model, columns] tensor, summed in this rank's share of the whole's
@@ -42,7 +48,7 @@ class Loader {
             columns,
             shape_.storage,
             std::max(1, groups / shape_.tp_size),
-            rows_of({kind}, layer)};
+            rows_of({kind}, layer, shape_.float8)};
   }
 
  private:
@@ -51,21 +57,30 @@ class Loader {
   }
 
   /// Reads this rank's slices of tensors of one size as if they were one, below each other.
-  RowReader rows_of(std::vector<TensorKind> kinds, int layer) const {
-    return
-        [this, kinds = std::move(kinds), layer](std::int64_t begin, std::int64_t end, float* out) {
-          const TensorSlice whole = slice_of(kinds[0]);
-          while (begin < end) {
-            const TensorKind kind = kinds[begin / whole.rows.size()];
-            const std::int64_t first = begin % whole.rows.size();
-            const std::int64_t count = std::min(end - begin, whole.rows.size() - first);
-            const std::int64_t row = whole.rows.begin + first;
-            const TensorSlice slice{{row, row + count}, whole.cols};
-            copy_slice(checkpoint_.tensor(kind, layer), slice, out);
-            out += slice.size();
-            begin += count;
-          }
-        };
+  RowReader rows_of(std::vector<TensorKind> kinds, int layer, bool float8) const {
+    return [this, kinds = std::move(kinds), layer, float8](
+               std::int64_t begin, std::int64_t end, float* out) {
+      const TensorSlice whole = slice_of(kinds[0]);
+      while (begin < end) {
+        const TensorKind kind = kinds[begin / whole.rows.size()];
+        const std::int64_t first = begin % whole.rows.size();
+        const std::int64_t count = std::min(end - begin, whole.rows.size() - first);
+        const std::int64_t row = whole.rows.begin + first;
+        const TensorSlice slice{{row, row + count}, whole.cols};
+        const TensorView tensor = checkpoint_.tensor(kind, layer);
+        copy_slice(tensor, slice, out);
+        if (float8) round_to_float8(tensor, slice, out);
+        out += slice.size();
+        begin += count;
+      }
+    };
+  }
+
+  static void round_to_float8(const TensorView& tensor, const TensorSlice& slice, float* values) {
+    for (const float scale : float8_scales(tensor, slice.rows)) {
+      for (std::int64_t i = 0; i < slice.cols.size(); ++i, ++values)
+        *values = from_float8(to_float8(*values, scale), scale);
+    }
   }
 
   const ModelShape& shape_;
@@ -84,10 +99,8 @@ LayerWeights load_layer(const Loader& load, int layer) {
 
 }  // namespace
 
-Result<ModelShape> make_shape(const ModelConfig& config,
-                              int tp_rank,
-                              int tp_size,
-                              Storage storage) {
+Result<ModelShape> make_shape(
+    const ModelConfig& config, int tp_rank, int tp_size, Storage storage, bool float8) {
   if (Status status = check_shardable(config, tp_size); !status) return status.error();
   return ModelShape{.d_model = config.d_model,
                     .num_layers = config.n_layers,
@@ -99,7 +112,8 @@ Result<ModelShape> make_shape(const ModelConfig& config,
                     .rms_norm_eps = config.rms_norm_eps,
                     .tp_rank = tp_rank,
                     .tp_size = tp_size,
-                    .storage = storage};
+                    .storage = storage,
+                    .float8 = float8};
 }
 
 ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint) {

@@ -22,6 +22,7 @@ struct ModelShape {
   int tp_rank = 0;
   int tp_size = 1;
   Storage storage = Storage::kFloat32;
+  bool float8 = false;  ///< whether the layers' linears hold float8 weights (float8.h)
 
   int head_dim() const { return d_model / num_heads; }
   int local_heads() const { return num_heads / tp_size; }
@@ -51,9 +52,11 @@ struct ModelWeights {
 
 /// This rank's share of the network that `config` describes. Errors: kInvalidArgument, when a size
 /// does not divide by tp_size.
-Result<ModelShape> make_shape(const ModelConfig& config, int tp_rank, int tp_size, Storage storage);
+Result<ModelShape> make_shape(
+    const ModelConfig& config, int tp_rank, int tp_size, Storage storage, bool float8 = false);
 
-/// Reads this rank's slices; takes a few MiB of memory besides the weights.
+/// Reads this rank's slices; takes a few MiB of memory besides the weights. Float8 weights are
+/// rounded and kept in `storage`, which holds them exactly: processors have no use for 8 bits.
 ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint);
 
 }  // namespace rubato

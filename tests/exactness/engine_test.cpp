@@ -59,6 +59,27 @@ TEST_F(EngineTest, GivesTheSameAtEveryTensorParallelSize) {
   }
 }
 
+// A rank that holds some columns of a row takes its scale from all of them.
+TEST_F(EngineTest, GivesTheSameAtEveryTensorParallelSizeWithFloat8Weights) {
+  LocalEngine one(folder_.path(), 1, Storage::kFloat32, kFewFullRows, {}, /*float8=*/true);
+  const std::vector<Generated> expected = alone(one);
+  for (const int tp : {2, 4}) {
+    LocalEngine several(folder_.path(), tp, Storage::kFloat32, kFewFullRows, {}, /*float8=*/true);
+    const std::vector<Generated> found = alone(several);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      expect_same(expected[i], found[i], concat("request ", i, " at TP ", tp));
+  }
+}
+
+TEST_F(EngineTest, Float8WeightsAreOthersThanTheCheckpoints) {
+  LocalEngine given(folder_.path(), 1);
+  LocalEngine rounded(folder_.path(), 1, Storage::kFloat32, kFewFullRows, {}, /*float8=*/true);
+  std::size_t different = 0;
+  const std::vector<Generated> a = alone(given), b = alone(rounded);
+  for (std::size_t i = 0; i < a.size(); ++i) different += a[i].canvas != b[i].canvas;
+  EXPECT_GT(different, 0U);
+}
+
 TEST_F(EngineTest, GivesTheSameAloneAndAmongOthers) {
   for (const int tp : {1, 2}) {
     LocalEngine engine(folder_.path(), tp);

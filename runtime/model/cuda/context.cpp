@@ -26,6 +26,7 @@ Context::Context(const ModelShape& its_shape,
       device(its_device),
       stream(its_stream),
       gemm(its_stream),
+      products(its_shape, gemm, its_stream),
       plan(static_cast<std::size_t>(kListBytesPerRow * its_cache.shape().capacity +
                                     kMoreListBytes)) {}
 

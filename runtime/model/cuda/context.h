@@ -5,6 +5,7 @@
 #include "runtime/model/cuda/device_plan.h"
 #include "runtime/model/cuda/device_weights.h"
 #include "runtime/model/cuda/gemm.h"
+#include "runtime/model/cuda/products.h"
 
 namespace rubato::cuda {
 
@@ -37,6 +38,7 @@ struct Context {
   DeviceCommunicator& device;
   const Stream stream;
   Gemm gemm;
+  Products products;
   DevicePlan plan;
 
   /// Of the plan, for a row of the caches.

@@ -100,7 +100,8 @@ std::span<const float> CudaModel::attention_mass(int sequence) {
 
 std::int64_t CudaModel::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
   return Context::kListBytesPerRow * cache_rows + Layers::scratch_bytes(shape, cache_rows) +
-         StepSums::scratch_bytes(shape) + Head::scratch_bytes(shape);
+         Products::scratch_bytes(shape) + StepSums::scratch_bytes(shape) +
+         Head::scratch_bytes(shape);
 }
 
 }  // namespace rubato::cuda

@@ -20,6 +20,14 @@
   ::rubato::emulation::launch(kernel, grid, block, stream, __VA_ARGS__)
 #endif
 
+/// Before a loop over registers: an index that is not known when compiling would put them in
+/// memory.
+#ifdef __CUDACC__
+#define RUBATO_UNROLL _Pragma("unroll")
+#else
+#define RUBATO_UNROLL
+#endif
+
 namespace rubato::cuda {
 
 using Bf16 = __nv_bfloat16;

@@ -7,6 +7,7 @@
 
 #include "parallel/cuda/cuda_check.h"
 #include "runtime/checkpoint/shard.h"
+#include "runtime/model/float8.h"
 
 namespace rubato::cuda {
 namespace {
@@ -25,12 +26,7 @@ class Loader {
     copy_slice(tensor, tensor.whole(), values.data());
     if (shape_.storage == Storage::kBFloat16) kernels().round(values.data(), tensor.cols);
     Memory memory;
-    RUBATO_CUDA(cudaMemcpyAsync(memory.as<float>(tensor.cols),
-                                values.data(),
-                                values.size() * sizeof(float),
-                                cudaMemcpyHostToDevice,
-                                stream_));
-    RUBATO_CUDA(cudaStreamSynchronize(stream_));
+    upload(values, memory);
     return memory;
   }
 
@@ -39,41 +35,95 @@ class Loader {
     Memory memory;
     std::byte* to = nullptr;
     for (const TensorKind kind : kinds) {
-      const TensorSlice slice =
-          rank_slice(checkpoint_.config(), kind, shape_.tp_rank, shape_.tp_size);
+      const TensorSlice slice = slice_of(kind);
       const std::int64_t size = slice.size() * element_size(shape_.storage);
       if (to == nullptr) to = memory.as<std::byte>(size * std::ssize(kinds));
-      copy(checkpoint_.tensor(kind, layer), slice, to);
+      copy(checkpoint_.tensor(kind, layer), slice, element_size(shape_.storage), to);
       to += size;
     }
     return memory;
   }
 
+  /// The same for a linear of a layer.
+  DeviceMatrix linear(std::initializer_list<TensorKind> kinds, int layer) {
+    const TensorSlice slice = slice_of(*kinds.begin());
+    DeviceMatrix linear;
+    linear.n = slice.rows.size() * std::ssize(kinds);
+    linear.k = slice.cols.size();
+    if (!shape_.float8) {
+      linear.values = matrix(kinds, layer);
+      return linear;
+    }
+    auto* to = linear.values.as<std::byte>(linear.n * linear.k);
+    std::vector<float> scales;
+    for (const TensorKind kind : kinds) {
+      const TensorView tensor = checkpoint_.tensor(kind, layer);
+      const TensorSlice rows = slice_of(kind);
+      row_scales_ = float8_scales(tensor, rows.rows);
+      first_scaled_row_ = rows.rows.begin;
+      scales.insert(scales.end(), row_scales_.begin(), row_scales_.end());
+      copy(tensor, rows, /*value_bytes=*/1, to);
+      to += rows.size();
+    }
+    upload(scales, linear.scales);
+    return linear;
+  }
+
  private:
-  void copy(const TensorView& tensor, const TensorSlice& slice, std::byte* to) {
-    const std::int64_t row_bytes = slice.cols.size() * element_size(shape_.storage);
+  TensorSlice slice_of(TensorKind kind) const {
+    return rank_slice(checkpoint_.config(), kind, shape_.tp_rank, shape_.tp_size);
+  }
+
+  void upload(const std::vector<float>& values, Memory& memory) {
+    RUBATO_CUDA(cudaMemcpyAsync(memory.as<float>(std::ssize(values)),
+                                values.data(),
+                                values.size() * sizeof(float),
+                                cudaMemcpyHostToDevice,
+                                stream_));
+    RUBATO_CUDA(cudaStreamSynchronize(stream_));
+  }
+
+  void copy(const TensorView& tensor,
+            const TensorSlice& slice,
+            std::int64_t value_bytes,
+            std::byte* to) {
+    const std::int64_t row_bytes = slice.cols.size() * value_bytes;
     const std::int64_t band = std::max<std::int64_t>(1, kStagedBytes / row_bytes);
     for (std::int64_t row = slice.rows.begin; row < slice.rows.end; row += band) {
       const std::int64_t count = std::min(band, slice.rows.end - row);
       // Read while the band before is copied; its buffer is then free for the band after.
       std::byte* from = staged_[turn_++ % 2].as<std::byte>(count * row_bytes);
-      read(tensor, {{row, row + count}, slice.cols}, from);
+      at::parallel_for(row, row + count, 64, [&](std::int64_t begin, std::int64_t end) {
+        const TensorSlice part{{begin, end}, slice.cols};
+        read(tensor, part, value_bytes, from + (begin - row) * row_bytes);
+      });
       RUBATO_CUDA(cudaStreamSynchronize(stream_));
       RUBATO_CUDA(cudaMemcpyAsync(to, from, count * row_bytes, cudaMemcpyHostToDevice, stream_));
       to += count * row_bytes;
     }
   }
 
-  void read(const TensorView& tensor, const TensorSlice& slice, std::byte* to) const {
-    at::parallel_for(0, slice.rows.size(), 64, [&](std::int64_t begin, std::int64_t end) {
-      const TensorSlice part{{slice.rows.begin + begin, slice.rows.begin + end}, slice.cols};
-      std::byte* out = to + begin * slice.cols.size() * element_size(shape_.storage);
-      if (shape_.storage == Storage::kFloat32) {
-        copy_slice(tensor, part, reinterpret_cast<float*>(out));
-      } else {
-        copy_slice(tensor, part, reinterpret_cast<std::uint16_t*>(out));
-      }
-    });
+  void read(const TensorView& tensor,
+            const TensorSlice& part,
+            std::int64_t value_bytes,
+            std::byte* out) const {
+    switch (value_bytes) {
+      case 1:
+        return read_float8(tensor, part, reinterpret_cast<std::uint8_t*>(out));
+      case 2:
+        return copy_slice(tensor, part, reinterpret_cast<std::uint16_t*>(out));
+      default:
+        return copy_slice(tensor, part, reinterpret_cast<float*>(out));
+    }
+  }
+
+  void read_float8(const TensorView& tensor, const TensorSlice& part, std::uint8_t* out) const {
+    std::vector<float> values(part.size());
+    copy_slice(tensor, part, values.data());
+    for (std::int64_t i = 0; i < part.size(); ++i) {
+      const std::int64_t row = part.rows.begin + i / part.cols.size();
+      out[i] = to_float8(values[i], row_scales_[row - first_scaled_row_]);
+    }
   }
 
   const ModelShape& shape_;
@@ -81,6 +131,8 @@ class Loader {
   const Stream stream_;
   Memory staged_[2] = {Memory(Memory::Place::kPinned), Memory(Memory::Place::kPinned)};
   int turn_ = 0;
+  std::vector<float> row_scales_;      // of the tensor that is being read as float8
+  std::int64_t first_scaled_row_ = 0;  // the row of the first of them
 };
 
 /// [n, k] weights of y = x w^T that leave y about as large as x.
@@ -96,6 +148,24 @@ Memory random_matrix(
   return memory;
 }
 
+/// A layer's.
+DeviceMatrix random_linear(
+    const ModelShape& shape, std::int64_t n, std::int64_t k, std::uint64_t seed, Stream stream) {
+  DeviceMatrix linear;
+  linear.n = n;
+  linear.k = k;
+  if (!shape.float8) {
+    linear.values = random_matrix(shape, n, k, seed, stream);
+    return linear;
+  }
+  constexpr float kLargestRandom = 16;
+  fill_random_float8(linear.values.as<std::uint8_t>(n * k), n * k, seed, stream);
+  const float scale =
+      std::exp2(std::round(std::log2(2 / std::sqrt(static_cast<float>(k))))) / kLargestRandom;
+  fill_constant(linear.scales.as<float>(n), n, scale, stream);
+  return linear;
+}
+
 Memory ones(std::int64_t count, Stream stream) {
   Memory memory;
   fill_constant(memory.as<float>(count), count, 1, stream);
@@ -106,10 +176,13 @@ Memory ones(std::int64_t count, Stream stream) {
 
 std::int64_t weight_bytes(const ModelShape& shape) {
   const std::int64_t d = shape.d_model;
-  const std::int64_t layer = 4 * d * shape.local_head_width() + 3 * d * shape.local_mlp_width();
+  const std::int64_t heads = shape.local_head_width(), mlp = shape.local_mlp_width();
+  const std::int64_t weights = 4 * d * heads + 3 * d * mlp;
+  const std::int64_t scales = 3 * heads + 2 * mlp + 2 * d;
+  const std::int64_t layer =
+      shape.float8 ? weights + 4 * scales : weights * element_size(shape.storage);
   const std::int64_t norms = (2 * shape.num_layers + 1) * d * 4;
-  return (layer * shape.num_layers + 2 * d * shape.local_vocabulary()) *
-             element_size(shape.storage) +
+  return layer * shape.num_layers + 2 * d * shape.local_vocabulary() * element_size(shape.storage) +
          norms;
 }
 
@@ -125,10 +198,10 @@ DeviceWeights load_device_weights(const ModelShape& shape,
     weights.layers.push_back(
         {load.norm(TensorKind::kAttentionNorm, layer),
          load.norm(TensorKind::kMlpNorm, layer),
-         load.matrix({TensorKind::kQuery, TensorKind::kKey, TensorKind::kValue}, layer),
-         load.matrix({TensorKind::kAttentionOut}, layer),
-         load.matrix({TensorKind::kGate, TensorKind::kUp}, layer),
-         load.matrix({TensorKind::kDown}, layer)});
+         load.linear({TensorKind::kQuery, TensorKind::kKey, TensorKind::kValue}, layer),
+         load.linear({TensorKind::kAttentionOut}, layer),
+         load.linear({TensorKind::kGate, TensorKind::kUp}, layer),
+         load.linear({TensorKind::kDown}, layer)});
   }
   RUBATO_CUDA(cudaStreamSynchronize(stream));  // before the staging buffers go
   return weights;
@@ -137,6 +210,9 @@ DeviceWeights load_device_weights(const ModelShape& shape,
 DeviceWeights random_device_weights(const ModelShape& shape, std::uint64_t seed, Stream stream) {
   const auto matrix = [&](std::int64_t n, std::int64_t k) {
     return random_matrix(shape, n, k, seed += 0x632BE59BD9B4E019u, stream);
+  };
+  const auto linear = [&](std::int64_t n, std::int64_t k) {
+    return random_linear(shape, n, k, seed += 0x632BE59BD9B4E019u, stream);
   };
   const std::int64_t d = shape.d_model, heads = shape.local_head_width(),
                      mlp = shape.local_mlp_width();
@@ -147,10 +223,10 @@ DeviceWeights random_device_weights(const ModelShape& shape, std::uint64_t seed,
   for (int layer = 0; layer < shape.num_layers; ++layer) {
     weights.layers.push_back({ones(d, stream),
                               ones(d, stream),
-                              matrix(3 * heads, d),
-                              matrix(d, heads),
-                              matrix(2 * mlp, d),
-                              matrix(d, mlp)});
+                              linear(3 * heads, d),
+                              linear(d, heads),
+                              linear(2 * mlp, d),
+                              linear(d, mlp)});
   }
   return weights;
 }

@@ -9,10 +9,20 @@
 
 namespace rubato::cuda {
 
-/// A layer's weights on the GPU, row-major, of the model's element type (norms: float32); shapes as
-/// in LayerWeights.
+/// The weights of y = x w^T, [n, k]: of the model's element type or, where there are scales, float8
+/// (runtime/model/float8.h).
+struct DeviceMatrix {
+  Memory values;
+  Memory scales;  ///< [n] of float
+  std::int64_t n = 0, k = 0;
+
+  bool float8() const { return scales.size() > 0; }
+};
+
+/// A layer's weights on the GPU, row-major; shapes as in LayerWeights. Norms are float32.
 struct DeviceLayer {
-  Memory attn_norm, ff_norm, qkv, attn_out, gate_up, down;
+  Memory attn_norm, ff_norm;
+  DeviceMatrix qkv, attn_out, gate_up, down;
 };
 
 /// One rank's weights on its GPU.

@@ -221,6 +221,34 @@ std::int64_t top_scratch_size(int num_rows, int most, int width);
 /// Each row's highest logits, best first, ties by lowest id; ids of -1 fill up what a row is short.
 void find_top_logits(const TopLogits& task, Stream stream);
 
+/// y[rows, n] := x[rows, k] w[n, k]^T, where w is float8 (runtime/model/float8.h).
+struct Float8Product {
+  const void* x = nullptr;          ///< [rows, k] of bfloat16, 16-byte aligned
+  const std::uint8_t* w = nullptr;  ///< [n, k], likewise
+  const float* scales = nullptr;    ///< [n]
+  void* y = nullptr;                ///< [rows, n] of `result`
+  float* parts = nullptr;           ///< [splits, rows, n], if there are several splits
+  int rows = 0, n = 0, k = 0;
+  int splits = 1;  ///< parts of k that are summed apart
+  Element result = Element::kBFloat16;
+};
+inline constexpr int kMostFloat8Rows = 64;  ///< of a Float8Product
+inline constexpr int kFloat8Chunk = 64;     ///< divides its k
+/// The order of a row's sum depends on n, k and the splits, not on the other rows.
+void multiply_float8(const Float8Product& task, Stream stream);
+
+/// out[n, k] := w of T, exactly.
+void expand_float8(const std::uint8_t* w,
+                   const float* scales,
+                   std::int64_t n,
+                   std::int64_t k,
+                   void* out,
+                   Element element,
+                   Stream stream);
+
+/// Random float8 weights for measurements: magnitudes up to 16, all of their bits alike.
+void fill_random_float8(std::uint8_t* out, std::int64_t count, std::uint64_t seed, Stream stream);
+
 /// Random weights for measurements: uniform in +-`bound`, from a counter; of T, or float.
 void fill_random(
     void* out, std::int64_t count, std::uint64_t seed, float bound, Element e, Stream s);

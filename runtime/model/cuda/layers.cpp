@@ -111,15 +111,7 @@ void Layers::project(int b, const DevicePass& pass, int rows, const OldRows& old
                  .eps = static_cast<float>(shape_.rms_norm_eps)},
                 context_.element,
                 context_.stream);
-  const int width = shape_.local_head_width();
-  context_.gemm.run(normed_.bytes(0),
-                    w.qkv.bytes(0),
-                    qkv_.bytes(0),
-                    rows,
-                    3 * width,
-                    shape_.d_model,
-                    context_.element,
-                    context_.element);
+  context_.products.run(normed_.bytes(0), w.qkv, qkv_.bytes(0), rows, context_.element);
   RopeScatter rope{.qkv = qkv_.bytes(0),
                    .positions = pass.positions,
                    .cache_rows = pass.cache_rows,
@@ -159,21 +151,16 @@ void Layers::attend(int b, const PassLists& lists, const DevicePass& pass, int t
       context_.stream);
 }
 
-void Layers::row_parallel(const void* x, Memory& weight, int rows, std::int64_t k, int first_row) {
+void Layers::row_parallel(const void* x, DeviceMatrix& weight, int rows, int first_row) {
   float* out = partial_.as<float>(0) + std::int64_t{first_row} * shape_.d_model;
-  context_.gemm.run(
-      x, weight.bytes(0), out, rows, shape_.d_model, k, context_.element, Element::kFloat32);
+  context_.products.run(x, weight, out, rows, Element::kFloat32);
 }
 
 /// Attention's output into hidden, then the norm of the MLP. Returns how many rows go on.
 int Layers::add_attention(int b, const PassLists& lists, const DevicePass& pass, int rows) {
   const bool last = b + 1 == shape_.num_layers;
   const int attended = last && !lists.reuse ? lists.num_eligible() : rows;
-  row_parallel(attended_.bytes(0),
-               context_.weights.layers[b].attn_out,
-               attended,
-               shape_.local_head_width(),
-               0);
+  row_parallel(attended_.bytes(0), context_.weights.layers[b].attn_out, attended, 0);
   context_.device.all_reduce_sum(
       partial_.as<float>(0), std::int64_t{attended} * shape_.d_model, context_.stream);
   ResidualNorm norm{.hidden = hidden_.bytes(0),
@@ -210,21 +197,18 @@ void Layers::mlp(int b, int rows) {
   const std::int64_t d = shape_.d_model, width = shape_.local_mlp_width();
   for (int first = 0; first < rows; first += kBandRows) {
     const int count = std::min(kBandRows, rows - first);
-    context_.gemm.run(context_.after(normed_.bytes(0), first * d),
-                      w.gate_up.bytes(0),
-                      gate_up_.bytes(0),
-                      count,
-                      2 * width,
-                      d,
-                      context_.element,
-                      context_.element);
+    context_.products.run(context_.after(normed_.bytes(0), first * d),
+                          w.gate_up,
+                          gate_up_.bytes(0),
+                          count,
+                          context_.element);
     swiglu(gate_up_.bytes(0),
            count,
            static_cast<int>(width),
            activation_.bytes(0),
            context_.element,
            context_.stream);
-    row_parallel(activation_.bytes(0), w.down, count, width, first);
+    row_parallel(activation_.bytes(0), w.down, count, first);
   }
   context_.device.all_reduce_sum(partial_.as<float>(0), rows * d, context_.stream);
 }

@@ -65,7 +65,7 @@ class Layers {
   void attend(int b, const PassLists& lists, const DevicePass& pass, int tiles);
   int add_attention(int b, const PassLists& lists, const DevicePass& pass, int rows);
   void mlp(int b, int rows);
-  void row_parallel(const void* x, Memory& weight, int rows, std::int64_t k, int first_row);
+  void row_parallel(const void* x, DeviceMatrix& weight, int rows, int first_row);
 
   Context& context_;
   const ModelShape& shape_;

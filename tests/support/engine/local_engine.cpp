@@ -20,8 +20,9 @@ LocalEngine::LocalEngine(const std::filesystem::path& folder,
                          int tp,
                          Storage storage,
                          std::int64_t max_full_rows,
-                         MakeModel make_model)
-    : make_model_(std::move(make_model)), group_(tp), caches_(tp) {
+                         MakeModel make_model,
+                         bool float8)
+    : make_model_(std::move(make_model)), float8_(float8), group_(tp), caches_(tp) {
   auto opened = Checkpoint::open(folder);
   RUBATO_CHECK(opened.ok(), opened.ok() ? "" : opened.error().message);
   auto checkpoint = std::make_shared<Checkpoint>(std::move(opened).value());
@@ -47,7 +48,7 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
   at::set_num_threads(1);  // the ranks are the threads here
   const auto communicator = group_.communicator(rank);
   const auto control = group_.control_channel(rank);
-  const auto shape = make_shape(config_, rank, tp, storage);
+  const auto shape = make_shape(config_, rank, tp, storage, float8_);
   RUBATO_CHECK(shape.ok(), shape.ok() ? "" : shape.error().message);
   if (make_model_) {
     run_steps(rank, *make_model_(*shape, checkpoint, *communicator, kCacheTokens), *control);

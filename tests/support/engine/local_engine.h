@@ -39,7 +39,8 @@ class LocalEngine {
               int tp,
               Storage storage = Storage::kFloat32,
               std::int64_t max_full_rows = kFewFullRows,
-              MakeModel make_model = {});
+              MakeModel make_model = {},
+              bool float8 = false);
   ~LocalEngine();
 
   Coordinator& coordinator() { return *coordinator_; }
@@ -59,6 +60,7 @@ class LocalEngine {
   void run_steps(int rank, Model& model, ControlChannel& control);
 
   const MakeModel make_model_;
+  const bool float8_;
   ModelConfig config_;
   LocalGroup group_;
   std::unique_ptr<Coordinator> coordinator_;

@@ -62,18 +62,20 @@ constexpr int kRequests = 48;
 
 class CudaEngine : public GpuTest {
  protected:
-  /// All worlds' requests, alone and in one batch, on `tp` ranks.
-  void compare(int tp) {
+  /// All worlds' requests, alone and in one batch, on `tp` ranks; with float8 weights those of one.
+  void compare(int tp, bool float8 = false) {
     int different = 0, all = 0;
-    for (const rubato::testing::World& world : rubato::testing::worlds()) {
+    std::vector<rubato::testing::World> worlds = rubato::testing::worlds();
+    if (float8) worlds.resize(1);
+    for (const rubato::testing::World& world : worlds) {
       rubato::testing::TemporaryFolder folder;
       write_checkpoint(folder.path(), world.model);
       std::vector<GenerationRequest> requests(world.requests.begin(),
                                               world.requests.begin() + kRequests);
       for (GenerationRequest& request : requests) request.top_logprobs = 3;
-      LocalEngine cpu(folder.path(), tp);
-      LocalEngine gpu(
-          folder.path(), tp, Storage::kFloat32, rubato::testing::kFewFullRows, make_cuda_model());
+      constexpr auto kFewRows = rubato::testing::kFewFullRows;
+      LocalEngine cpu(folder.path(), tp, Storage::kFloat32, kFewRows, {}, float8);
+      LocalEngine gpu(folder.path(), tp, Storage::kFloat32, kFewRows, make_cuda_model(), float8);
       const std::vector<Generated> expected = cpu.generate(requests),
                                    found = gpu.generate(requests);
       for (std::size_t i = 0; i < requests.size(); ++i, ++all) {
@@ -95,6 +97,10 @@ TEST_F(CudaEngine, GivesTheCpusTokensBoundariesAndTrackedSets) {
 
 TEST_F(CudaEngine, GivesTheCpusAnswersAtTensorParallelSize2) {
   compare(2);
+}
+
+TEST_F(CudaEngine, GivesTheCpusAnswersWithFloat8WeightsAtTensorParallelSize2) {
+  compare(2, /*float8=*/true);
 }
 
 }  // namespace

@@ -1,0 +1,208 @@
+// Products with float8 weights, for few rows: what is to be read of the weights is half of
+// bfloat16's.
+#include "runtime/model/cuda/device_code.h"
+#include "runtime/model/cuda/tensor_rows.h"
+
+namespace rubato::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kWarps = kThreads / kLanes;
+constexpr int kWarpChannels = 32;  // output channels of a warp: two tiles of 16
+constexpr int kBlockChannels = kWarps * kWarpChannels;
+constexpr int kTileRows = 8;
+
+/// Two float8 numbers, in bits 0 to 7 and 16 to 23, as bfloat16. Sign, exponent and fraction move
+/// to their places there; what is left is that the exponents are counted from -7 and not from -127.
+__device__ __forceinline__ std::uint32_t to_bf16_pair(std::uint32_t two) {
+  const std::uint32_t moved = (two & 0x00800080u) << 8 | (two & 0x007f007fu) << 4;
+  __nv_bfloat162 pair;
+  memcpy(&pair, &moved, sizeof pair);
+  pair = __hmul2(pair, __float2bfloat162_rn(0x1p120f));
+  std::uint32_t word = 0;
+  memcpy(&word, &pair, sizeof word);
+  return word;
+}
+
+/// Four neighbouring float8 numbers as two words of bfloat16 pairs.
+__device__ __forceinline__ void to_bf16_words(std::uint32_t four, std::uint32_t (&words)[2]) {
+  words[0] = to_bf16_pair((four & 0xff) | (four & 0xff00) << 8);
+  words[1] = to_bf16_pair((four >> 16 & 0xff) | (four >> 8 & 0xff0000));
+}
+
+__device__ __forceinline__ void store(const Float8Product& task, int row, int channel, float sum) {
+  const std::int64_t at = std::int64_t{row} * task.n + channel;
+  if (task.result == Element::kFloat32) {
+    static_cast<float*>(task.y)[at] = sum;
+  } else {
+    static_cast<Bf16*>(task.y)[at] = narrow<Bf16>(sum);
+  }
+}
+
+/// A warp's 32 channels and all rows, over one split of k, on tensor cores; channels are the first
+/// operand. A lane reads 16 neighbouring weights of each of its channels and the 16 inputs they
+/// meet, and takes them as fragments in that order: see tensor_rows.h.
+template <int kRowTiles>
+__global__ void __launch_bounds__(kThreads) multiply(Float8Product task) {
+  const int warp = static_cast<int>(threadIdx.x) / kLanes;
+  const int first = static_cast<int>(blockIdx.x) * kBlockChannels + warp * kWarpChannels;
+  if (first >= task.n) return;
+  const int split = static_cast<int>(blockIdx.y);
+  const int chunks = task.k / kFloat8Chunk;
+  const int begin = split * chunks / task.splits * kFloat8Chunk,
+            end = (split + 1) * chunks / task.splits * kFloat8Chunk;
+  const std::uint8_t* channels[4];  // first + g, + 8 + g, ...; behind the last one: the last
+  for (int i = 0; i < 4; ++i) {
+    const int channel = first + 8 * i + lane_group();
+    channels[i] = task.w + std::int64_t{channel < task.n ? channel : task.n - 1} * task.k +
+                  16 * lane_thread();
+  }
+  const Bf16* rows[kRowTiles];
+  for (int tile = 0; tile < kRowTiles; ++tile) {
+    const int row = kTileRows * tile + lane_group();
+    rows[tile] = static_cast<const Bf16*>(task.x) +
+                 std::int64_t{row < task.rows ? row : task.rows - 1} * task.k + 16 * lane_thread();
+  }
+  float sums[2][kRowTiles][4] = {};
+  for (int at = begin; at < end; at += kFloat8Chunk) {
+    std::uint32_t weights[2][4][4];  // [tile of channels][16 of the chunk][fragment]
+    for (int tile = 0; tile < 2; ++tile) {
+      const uint4 above = *reinterpret_cast<const uint4*>(channels[2 * tile] + at);
+      const uint4 below = *reinterpret_cast<const uint4*>(channels[2 * tile + 1] + at);
+      const std::uint32_t a[4] = {above.x, above.y, above.z, above.w};
+      const std::uint32_t b[4] = {below.x, below.y, below.z, below.w};
+      for (int step = 0; step < 4; ++step) {
+        std::uint32_t upper[2], lower[2];
+        to_bf16_words(a[step], upper);
+        to_bf16_words(b[step], lower);
+        weights[tile][step][0] = upper[0];
+        weights[tile][step][1] = lower[0];
+        weights[tile][step][2] = upper[1];
+        weights[tile][step][3] = lower[1];
+      }
+    }
+    for (int tile = 0; tile < kRowTiles; ++tile) {
+      const uint4 x = *reinterpret_cast<const uint4*>(rows[tile] + at);
+      const uint4 more = *reinterpret_cast<const uint4*>(rows[tile] + at + 8);
+      const std::uint32_t inputs[4][2] = {
+          {x.x, x.y}, {x.z, x.w}, {more.x, more.y}, {more.z, more.w}};
+      for (int step = 0; step < 4; ++step) {
+        mma(sums[0][tile], weights[0][step], inputs[step]);
+        mma(sums[1][tile], weights[1][step], inputs[step]);
+      }
+    }
+  }
+  const auto put = [&](int channel, int row, float sum) {
+    if (channel >= task.n || row >= task.rows) return;
+    if (task.splits > 1) {
+      task.parts[(std::int64_t{split} * task.rows + row) * task.n + channel] = sum;
+    } else {
+      store(task, row, channel, sum * task.scales[channel]);
+    }
+  };
+  RUBATO_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    RUBATO_UNROLL
+    for (int tile = 0; tile < kRowTiles; ++tile) {
+      const int channel = first + 16 * half + lane_group();
+      const int row = kTileRows * tile + 2 * lane_thread();
+      put(channel, row, sums[half][tile][0]);
+      put(channel, row + 1, sums[half][tile][1]);
+      put(channel + 8, row, sums[half][tile][2]);
+      put(channel + 8, row + 1, sums[half][tile][3]);
+    }
+  }
+}
+
+/// Adds the splits up; a thread an output.
+__global__ void __launch_bounds__(kThreads) add_splits(Float8Product task) {
+  const std::int64_t size = std::int64_t{task.rows} * task.n;
+  const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (at >= size) return;
+  float sum = 0;
+  for (int split = 0; split < task.splits; ++split) sum += task.parts[split * size + at];
+  const int channel = static_cast<int>(at % task.n);
+  store(task, static_cast<int>(at / task.n), channel, sum * task.scales[channel]);
+}
+
+/// Four weights a thread.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    expand(const std::uint8_t* w, const float* scales, std::int64_t k, std::int64_t count, T* out) {
+  const std::int64_t at = 4 * (std::int64_t{blockIdx.x} * kThreads + threadIdx.x);
+  if (at >= count) return;
+  for (std::int64_t i = at; i < at + 4 && i < count; ++i) {
+    const std::uint32_t pair = to_bf16_pair(w[i]);
+    Bf16 value;
+    const auto low = static_cast<std::uint16_t>(pair & 0xffff);
+    memcpy(&value, &low, sizeof value);
+    out[i] = narrow<T>(widen(value) * scales[i / k]);
+  }
+}
+
+/// Sign and fraction at random, magnitudes up to 16.
+__global__ void __launch_bounds__(kThreads)
+    fill(std::uint8_t* out, std::int64_t count, std::uint64_t seed) {
+  const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (at >= count) return;
+  std::uint64_t z = seed + static_cast<std::uint64_t>(at) * 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  constexpr std::uint32_t kBitsOf16 = 0x58;
+  const auto bits = static_cast<std::uint32_t>(z >> 32);
+  out[at] = static_cast<std::uint8_t>(bits % kBitsOf16 | (bits >> 24 & 0x80));
+}
+
+}  // namespace
+
+void multiply_float8(const Float8Product& task, Stream stream) {
+  if (task.rows == 0) return;
+  const int tiles = (task.rows + kTileRows - 1) / kTileRows;
+  const auto kernel = tiles <= 1   ? multiply<1>
+                      : tiles <= 2 ? multiply<2>
+                      : tiles <= 4 ? multiply<4>
+                                   : multiply<8>;
+  RUBATO_LAUNCH(kernel,
+                (dim3{blocks_for(task.n, kBlockChannels), static_cast<unsigned>(task.splits)}),
+                dim3{kThreads},
+                stream,
+                task);
+  check_launch("multiply_float8");
+  if (task.splits == 1) return;
+  RUBATO_LAUNCH(add_splits,
+                dim3{blocks_for(std::int64_t{task.rows} * task.n, kThreads)},
+                dim3{kThreads},
+                stream,
+                task);
+  check_launch("add_splits");
+}
+
+void expand_float8(const std::uint8_t* w,
+                   const float* scales,
+                   std::int64_t n,
+                   std::int64_t k,
+                   void* out,
+                   Element element,
+                   Stream stream) {
+  with_element(element, [&](auto zero) {
+    using T = decltype(zero);
+    RUBATO_LAUNCH(expand<T>,
+                  dim3{blocks_for(n * k, 4 * kThreads)},
+                  dim3{kThreads},
+                  stream,
+                  w,
+                  scales,
+                  k,
+                  n * k,
+                  static_cast<T*>(out));
+  });
+  check_launch("expand_float8");
+}
+
+void fill_random_float8(std::uint8_t* out, std::int64_t count, std::uint64_t seed, Stream stream) {
+  RUBATO_LAUNCH(fill, dim3{blocks_for(count, kThreads)}, dim3{kThreads}, stream, out, count, seed);
+  check_launch("fill_random_float8");
+}
+
+}  // namespace rubato::cuda

@@ -1,0 +1,79 @@
+#include "runtime/model/cuda/products.h"
+
+#include <algorithm>
+
+namespace rubato::cuda {
+namespace {
+
+// A block of the kernel has 128 channels; so many blocks keep a large GPU busy.
+constexpr std::int64_t kBlockChannels = 128;
+constexpr std::int64_t kWantedBlocks = 256;
+constexpr std::int64_t kMostSplits = 8;
+
+/// Into how many parts k is cut: a function of the matrix alone, and so the same for any batch.
+std::int64_t splits_of(std::int64_t n, std::int64_t k) {
+  const std::int64_t blocks = (n + kBlockChannels - 1) / kBlockChannels;
+  const std::int64_t wanted = (kWantedBlocks + blocks - 1) / blocks;
+  return std::clamp<std::int64_t>(std::min(wanted, k / kFloat8Chunk), 1, kMostSplits);
+}
+
+struct Sizes {
+  std::int64_t expanded = 0;  // elements
+  std::int64_t parts = 0;     // floats
+};
+
+Sizes sizes_of(const ModelShape& shape) {
+  const std::int64_t d = shape.d_model, heads = shape.local_head_width(),
+                     mlp = shape.local_mlp_width();
+  Sizes sizes;
+  if (!shape.float8) return sizes;
+  const std::pair<std::int64_t, std::int64_t> matrices[] = {
+      {3 * heads, d}, {d, heads}, {2 * mlp, d}, {d, mlp}};
+  for (const auto& [n, k] : matrices) {
+    sizes.expanded = std::max(sizes.expanded, n * k);
+    sizes.parts = std::max(sizes.parts, splits_of(n, k) * kMostFloat8Rows * n);
+  }
+  return sizes;
+}
+
+}  // namespace
+
+Products::Products(const ModelShape& shape, Gemm& gemm, Stream stream)
+    : element_(element_of(shape.storage)), stream_(stream), gemm_(gemm) {
+  const Sizes sizes = sizes_of(shape);
+  expanded_.as<std::byte>(sizes.expanded * element_size(shape.storage));
+  parts_.as<float>(sizes.parts);
+}
+
+void Products::run(const void* x, DeviceMatrix& w, void* y, std::int64_t rows, Element result) {
+  if (!w.float8()) {
+    gemm_.run(x, w.values.bytes(0), y, rows, w.n, w.k, element_, result);
+    return;
+  }
+  const auto* values = w.values.as<std::uint8_t>(0);
+  const float* scales = w.scales.as<float>(0);
+  if (element_ == Element::kBFloat16 && rows <= kMostFloat8Rows && w.k % kFloat8Chunk == 0) {
+    multiply_float8({.x = x,
+                     .w = values,
+                     .scales = scales,
+                     .y = y,
+                     .parts = parts_.as<float>(0),
+                     .rows = static_cast<int>(rows),
+                     .n = static_cast<int>(w.n),
+                     .k = static_cast<int>(w.k),
+                     .splits = static_cast<int>(splits_of(w.n, w.k)),
+                     .result = result},
+                    stream_);
+    return;
+  }
+  void* expanded = expanded_.bytes(0);
+  expand_float8(values, scales, w.n, w.k, expanded, element_, stream_);
+  gemm_.run(x, expanded, y, rows, w.n, w.k, element_, result);
+}
+
+std::int64_t Products::scratch_bytes(const ModelShape& shape) {
+  const Sizes sizes = sizes_of(shape);
+  return sizes.expanded * element_size(shape.storage) + 4 * sizes.parts;
+}
+
+}  // namespace rubato::cuda

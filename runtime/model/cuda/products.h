@@ -1,0 +1,29 @@
+#pragma once
+
+#include "runtime/model/cuda/device_weights.h"
+#include "runtime/model/cuda/gemm.h"
+
+namespace rubato::cuda {
+
+/// The layers' products on one stream. Float8 weights of few rows go through a kernel that reads
+/// them as they are; of more rows they are first expanded to the element type, for cuBLAS, which
+/// costs reading and writing them once. Engine thread only.
+class Products {
+ public:
+  Products(const ModelShape& shape, Gemm& gemm, Stream stream);
+
+  /// y[rows, n] := x[rows, k] w^T. x of the element type, y of `result`.
+  void run(const void* x, DeviceMatrix& w, void* y, std::int64_t rows, Element result);
+
+  /// Bytes of what it keeps for float8.
+  static std::int64_t scratch_bytes(const ModelShape& shape);
+
+ private:
+  const Element element_;
+  const Stream stream_;
+  Gemm& gemm_;
+  Memory expanded_;  // the largest matrix, of the element type
+  Memory parts_;     // Float8Product::parts of the largest product
+};
+
+}  // namespace rubato::cuda
