@@ -6,42 +6,43 @@
 #include <cstring>
 #include <set>
 #include <string>
-#include <thread>
 
 #include "parallel/cuda/cuda_check.h"
-#include "parallel/deadline.h"
+#include "parallel/watchdog.h"
 #include "runtime/base/concat.h"
 #include "runtime/base/log.h"
 
 namespace rubato {
 namespace {
 
+/// How long the ranks may take to find each other and to lay their connections, which over several
+/// machines takes many seconds.
+constexpr std::chrono::seconds kStart{60};
+
 void check(ncclResult_t result, const char* call) {
-  // (In progress: a communicator that does not block answers so, and `wait` looks after it.)
-  RUBATO_CHECK(
-      result == ncclSuccess || result == ncclInProgress, call, ": ", ncclGetErrorString(result));
+  RUBATO_CHECK(result == ncclSuccess, call, ": ", ncclGetErrorString(result));
 }
 
+/// NCCL's calls block (a communicator that does not takes a thread for each collective), so that a
+/// rank which does not come is noticed by a watchdog.
 class NcclCommunicator final : public DeviceCommunicator {
  public:
   NcclCommunicator(Communicator& host, std::chrono::milliseconds deadline)
-      : rank_(host.rank()), size_(host.size()), deadline_(deadline) {
+      : rank_(host.rank()), size_(host.size()), deadline_(deadline), watchdog_(rank_) {
     ncclUniqueId id{};
     if (rank_ == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
     at::Tensor bytes = at::empty({static_cast<std::int64_t>(sizeof id)}, at::kByte);
     std::memcpy(bytes.data_ptr(), &id, sizeof id);
     host.broadcast(bytes, 0);
     std::memcpy(&id, bytes.data_ptr(), sizeof id);
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;  // so that a rank that does not come is noticed
-    check(ncclCommInitRankConfig(&communicator_, size_, id, rank_, &config), "ncclCommInitRank");
-    await("the start of NCCL");
+    const Watchdog::Watch watch(watchdog_, "the start of NCCL", kStart);
+    check(ncclCommInitRank(&communicator_, size_, id, rank_), "ncclCommInitRank");
   }
 
   ~NcclCommunicator() override {
     // Finalize waits for what is under way; a group that ends early has been ended by `wait`.
+    const Watchdog::Watch watch(watchdog_, "the end of NCCL", deadline_);
     static_cast<void>(ncclCommFinalize(communicator_));
-    await("the end of NCCL");
     static_cast<void>(ncclCommDestroy(communicator_));
   }
 
@@ -49,49 +50,34 @@ class NcclCommunicator final : public DeviceCommunicator {
   bool can_be_captured() const override { return true; }
 
   void all_reduce_sum(float* values, std::int64_t count, Stream stream) override {
+    const Watchdog::Watch watch(watchdog_, "an all-reduce to be enqueued", kStart);
     check(ncclAllReduce(values, values, count, ncclFloat, ncclSum, communicator_, stream),
           "ncclAllReduce");
-    await("an all-reduce to be enqueued");
   }
 
   void all_gather(const void* mine, void* all, std::int64_t bytes, Stream stream) override {
+    const Watchdog::Watch watch(watchdog_, "an all-gather to be enqueued", kStart);
     check(ncclAllGather(mine, all, bytes, ncclUint8, communicator_, stream), "ncclAllGather");
-    await("an all-gather to be enqueued");
   }
 
   void wait(Stream stream) override {
-    const auto begin = std::chrono::steady_clock::now();
+    const Watchdog::Watch watch(watchdog_, "the GPU's collectives", deadline_);
     for (int polls = 0;; ++polls) {
       const cudaError_t status = cudaStreamQuery(stream);
       if (status == cudaSuccess) return;
       RUBATO_CHECK(status == cudaErrorNotReady, "cudaStreamQuery: ", cudaGetErrorString(status));
       constexpr int kPollsBetweenLooks = 256;
       if (polls % kPollsBetweenLooks != kPollsBetweenLooks - 1) continue;
-      static_cast<void>(state());
-      if (std::chrono::steady_clock::now() - begin > deadline_)
-        end_for_missed_deadline(rank_, "the GPU's collectives", deadline_);
+      ncclResult_t failure = ncclSuccess;
+      check(ncclCommGetAsyncError(communicator_, &failure), "ncclCommGetAsyncError");
+      check(failure, "a collective of the GPUs");
     }
   }
 
  private:
-  ncclResult_t state() const {
-    ncclResult_t result = ncclSuccess;
-    check(ncclCommGetAsyncError(communicator_, &result), "ncclCommGetAsyncError");
-    check(result, "a collective of the GPUs");
-    return result;
-  }
-
-  void await(const char* what) const {
-    const auto begin = std::chrono::steady_clock::now();
-    while (state() == ncclInProgress) {
-      if (std::chrono::steady_clock::now() - begin > deadline_)
-        end_for_missed_deadline(rank_, what, deadline_);
-      std::this_thread::yield();
-    }
-  }
-
   const int rank_, size_;
-  const std::chrono::milliseconds deadline_;
+  const std::chrono::milliseconds deadline_;  // for the GPU to do what a step enqueued
+  Watchdog watchdog_;
   ncclComm_t communicator_ = nullptr;
 };
 
