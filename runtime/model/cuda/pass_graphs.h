@@ -11,8 +11,8 @@ namespace rubato::cuda {
 /// CUDA graphs of reuse passes, by bucket: the kernels of a pass are enqueued once, recorded, and
 /// from then on launched as one. The first pass of a bucket runs as it is enqueued, which loads
 /// what kernels and libraries load on first use; the second is recorded. The least recently used go
-/// beyond `most`. Every rank sees the same passes, so all record and replay in the same steps.
-/// Engine thread only.
+/// beyond `most`. Every rank sees the same passes, so all record and replay in the same steps. Once
+/// a pass could not be recorded, all run as they are enqueued. Engine thread only.
 class PassGraphs {
  public:
   explicit PassGraphs(Stream stream, std::size_t most = 32);
@@ -38,6 +38,7 @@ class PassGraphs {
   const std::size_t most_;
   std::map<PassBucket, Entry> entries_;
   std::uint64_t moves_ = 0, uses_ = 0;
+  bool refused_ = false;  // one could not be recorded
   std::int64_t num_recorded_ = 0, num_replayed_ = 0;
 };
 

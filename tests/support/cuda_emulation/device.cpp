@@ -1,5 +1,6 @@
 #include "tests/support/cuda_emulation/device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -90,12 +91,38 @@ Counts& counts() {
   return mine;
 }
 
+DeviceBytes& device_bytes() {
+  thread_local DeviceBytes mine;
+  return mine;
+}
+
+namespace {
+
+thread_local std::size_t most_bytes_at_once = 0;
+thread_local bool captures_fail = false;
+
+}  // namespace
+
+void limit_allocations(std::size_t most_bytes) {
+  most_bytes_at_once = most_bytes;
+}
+
+void refuse_captures(bool refuse) {
+  captures_fail = refuse;
+}
+
 void* allocate(std::size_t bytes, bool pinned) {
+  if (most_bytes_at_once > 0 && bytes > most_bytes_at_once) return nullptr;
   void* memory = std::malloc(bytes);
   if (memory == nullptr) return nullptr;
   for (const auto& stream : streams()) check_not_captured(*stream, "an allocation");
   std::memset(memory, 0x7f, bytes);
   ++counts().allocations;
+  if (!pinned) {
+    DeviceBytes& mine = device_bytes();
+    mine.now += static_cast<std::int64_t>(bytes);
+    mine.peak = std::max(mine.peak, mine.now);
+  }
   const std::scoped_lock lock(allocations().mutex);
   allocations().ranges[static_cast<const std::byte*>(memory)] = {bytes, pinned};
   return memory;
@@ -106,7 +133,9 @@ void free(void* memory) {
   for (const auto& stream : streams()) run_all(*stream);
   {
     const std::scoped_lock lock(allocations().mutex);
-    allocations().ranges.erase(static_cast<const std::byte*>(memory));
+    const auto found = allocations().ranges.find(static_cast<const std::byte*>(memory));
+    if (!found->second.pinned) device_bytes().now -= static_cast<std::int64_t>(found->second.bytes);
+    allocations().ranges.erase(found);
   }
   std::free(memory);
 }
@@ -169,7 +198,8 @@ void begin_capture(CUstream_st* stream) {
 
 CUgraph_st* end_capture(CUstream_st* stream) {
   RUBATO_CHECK(stream->captured != nullptr, "nothing is captured");
-  return stream->captured.release();
+  const std::unique_ptr<CUgraph_st> captured = std::move(stream->captured);
+  return captures_fail ? nullptr : std::make_unique<CUgraph_st>(*captured).release();
 }
 
 CUgraph_st* copy_graph(const CUgraph_st* graph) {

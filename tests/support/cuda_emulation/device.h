@@ -22,6 +22,18 @@ struct Counts {
 };
 Counts& counts();
 
+/// What this thread has of the device's memory, and has had at most since `peak` was last set.
+struct DeviceBytes {
+  std::int64_t now = 0, peak = 0;
+};
+DeviceBytes& device_bytes();
+
+/// From here on memory of more bytes than that cannot be had, by this thread; 0: there is no limit.
+void limit_allocations(std::size_t most_bytes);
+
+/// Whether this thread's captures fail from here on.
+void refuse_captures(bool refuse);
+
 /// Filled with a pattern, so that what is read before it is written shows. Freeing waits.
 void* allocate(std::size_t bytes, bool pinned);
 void free(void* memory);
@@ -41,7 +53,8 @@ void fill(void* to, int value, std::size_t bytes, CUstream_st* stream);
 CUstream_st* make_stream();
 void destroy_stream(CUstream_st* stream);
 
-/// From here on what the stream is told is recorded instead, until the end, which gives it. As on a
+/// From here on what the stream is told is recorded instead, until the end, which gives it, or null
+/// where captures are refused. As on a
 /// GPU the null stream is not recorded, and waits, allocations and copies from or to memory that is
 /// not pinned end the process meanwhile.
 void begin_capture(CUstream_st* stream);
