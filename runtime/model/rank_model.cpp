@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "runtime/base/concat.h"
+#include "runtime/model/cache_shape.h"
 #include "runtime/model/cpu_model.h"
 #ifdef RUBATO_WITH_CUDA
 #include "runtime/model/cuda/gpu_rank.h"
@@ -13,14 +14,6 @@ namespace rubato {
 namespace {
 
 constexpr double kMiB = 1 << 20;
-
-CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
-  return {.num_layers = shape.num_layers,
-          .capacity = tokens,
-          .hidden_width = shape.local_hidden_width(),
-          .head_width = shape.local_head_width(),
-          .bfloat16 = shape.storage == Storage::kBFloat16};
-}
 
 class CpuRank final : public RankModel {
  public:

@@ -3,6 +3,7 @@
 #include "parallel/cuda/cuda_check.h"
 #include "parallel/cuda/nccl_communicator.h"
 #include "runtime/base/concat.h"
+#include "runtime/model/cache_shape.h"
 #include "runtime/model/cuda/cuda_model.h"
 #include "runtime/model/cuda/gpu_rank.h"
 #include "runtime/model/cuda/owned_stream.h"
@@ -11,14 +12,6 @@ namespace rubato::cuda {
 namespace {
 
 constexpr double kGiB = 1 << 30;
-
-CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
-  return {.num_layers = shape.num_layers,
-          .capacity = tokens,
-          .hidden_width = shape.local_hidden_width(),
-          .head_width = shape.local_head_width(),
-          .bfloat16 = shape.storage == Storage::kBFloat16};
-}
 
 /// How a rank's share is laid on its GPU, or why it cannot be.
 Result<std::string> describe(const ModelShape& shape, std::int64_t cache_tokens, int gpu) {

@@ -8,6 +8,7 @@
 #include "runtime/base/check.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/engine/step_loop.h"
+#include "runtime/model/cache_shape.h"
 
 namespace rubato::testing {
 namespace {
@@ -55,12 +56,7 @@ void LocalEngine::run_rank(int rank, const Checkpoint& checkpoint, Storage stora
     return;
   }
   const ModelWeights weights = load_weights(*shape, checkpoint);
-  caches_[rank] =
-      std::make_unique<CacheStore>(CacheShape{.num_layers = shape->num_layers,
-                                              .capacity = kCacheTokens,
-                                              .hidden_width = shape->local_hidden_width(),
-                                              .head_width = shape->local_head_width(),
-                                              .bfloat16 = storage == Storage::kBFloat16});
+  caches_[rank] = std::make_unique<CacheStore>(cache_shape(*shape, kCacheTokens));
   CpuModel model(*shape, weights, *caches_[rank], *communicator);
   run_steps(rank, model, *control);
 }

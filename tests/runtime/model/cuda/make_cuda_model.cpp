@@ -1,15 +1,9 @@
 #include "tests/runtime/model/cuda/make_cuda_model.h"
 
+#include "runtime/model/cache_shape.h"
+
 namespace rubato::cuda::testing {
 namespace {
-
-CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
-  return {.num_layers = shape.num_layers,
-          .capacity = tokens,
-          .hidden_width = shape.local_hidden_width(),
-          .head_width = shape.local_head_width(),
-          .bfloat16 = shape.storage == Storage::kBFloat16};
-}
 
 std::unique_ptr<DeviceCommunicator> device_communicator(Communicator& host) {
   if (host.size() == 1) return std::make_unique<SingleDeviceCommunicator>();
