@@ -1,5 +1,6 @@
 #include "runtime/model/cuda/device_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "parallel/cuda/cuda_check.h"
@@ -27,14 +28,21 @@ Memory::~Memory() {
 
 void* Memory::bytes(std::size_t bytes) {
   if (bytes <= size_) return memory_;
+  const std::size_t roomy = std::max(bytes, size_ + size_ / 4);
   // (cudaFree waits for the work that may still use the old memory.)
   if (memory_ != nullptr)
     RUBATO_CUDA(place_ == Place::kDevice ? cudaFree(memory_) : cudaFreeHost(memory_));
   memory_ = nullptr;
   size_ = 0;
-  RUBATO_CUDA(place_ == Place::kDevice ? cudaMalloc(&memory_, bytes)
-                                       : cudaMallocHost(&memory_, bytes));
-  size_ = bytes;
+  const auto take = [this](std::size_t size) {
+    return place_ == Place::kDevice ? cudaMalloc(&memory_, size) : cudaMallocHost(&memory_, size);
+  };
+  size_ = roomy;
+  if (roomy > bytes && take(roomy) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    size_ = bytes;
+  }
+  if (memory_ == nullptr) RUBATO_CUDA(take(size_));
   ++moves_;
   return memory_;
 }

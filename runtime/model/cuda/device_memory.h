@@ -6,8 +6,8 @@
 namespace rubato::cuda {
 
 /// Memory of the current GPU, or of the host for the GPU to copy from and to (`kPinned`); owns it.
-/// It only grows. Growing waits for the GPU, so sizes are asked for at their largest where that is
-/// known. Not thread safe.
+/// It only grows, by a quarter at least where there is room: growing waits for the GPU, and what
+/// was recorded of the old place is lost, so that it must not go on for long. Not thread safe.
 class Memory {
  public:
   enum class Place : std::uint8_t { kDevice, kPinned };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/model/cuda/pass_bucket.h"
 #include "runtime/model/cuda/row_questions.h"
 
 namespace rubato::cuda {
@@ -19,8 +20,9 @@ Head::Head(Context& context, Communicator& host)
     : context_(context), shape_(context.shape), vocabulary_(context.shape, host) {}
 
 void Head::begin(std::span<const StepSequence> sequences) {
-  window_hidden_.as<std::byte>(
-      context_.bytes(std::int64_t{num_eligible(sequences)} * shape_.d_model));
+  // Few rows are those of passes that are recorded: none of these is to move it.
+  const std::int64_t rows = std::max(num_eligible(sequences), kMostBucketRows);
+  window_hidden_.as<std::byte>(context_.bytes(rows * shape_.d_model));
 }
 
 void Head::compute_logits(std::span<const StepSequence> sequences) {

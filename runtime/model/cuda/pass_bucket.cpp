@@ -10,7 +10,7 @@ namespace rubato::cuda {
 namespace {
 
 // Where rows cost no more than reading the weights does, a few too many are free.
-constexpr std::array kRows = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512};
+constexpr std::array kRows = {16, 32, 48, 64, 96, 128, 192, 256, 384, kMostBucketRows};
 constexpr int kTracked = 16;  // a tile of the sums' kernels
 
 int up_to_power(int count) {
@@ -56,7 +56,7 @@ void fill_up(const PassBucket& bucket, PassLists& pass, SumLists& sums) {
   sums.jobs.resize(bucket.jobs);
   sums.most_keys = bucket.keys;
   sums.most_tracked = bucket.tracked;
-  sums.num_tracked = bucket.jobs * bucket.tracked;
+  sums.num_tracked = bucket.tracked == 0 ? 0 : bucket.rows;  // which they are some of
 }
 
 }  // namespace rubato::cuda

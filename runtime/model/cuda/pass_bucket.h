@@ -23,6 +23,9 @@ struct PassBucket {
   auto operator<=>(const PassBucket&) const = default;
 };
 
+/// The rows of the largest bucket.
+inline constexpr int kMostBucketRows = 512;
+
 /// The bucket of a reuse pass. None for one of so many rows that its launches cost next to nothing,
 /// and for one without rows.
 std::optional<PassBucket> bucket_of(const PassLists& pass, const SumLists& sums);

@@ -1,11 +1,21 @@
 #include "runtime/model/cuda/step_sums.h"
 
+#include <bit>
+
 #include "parallel/cuda/cuda_check.h"
 
 namespace rubato::cuda {
 namespace {
 
 constexpr int kMostKeptRows = 1024;  // above, a pass's sums are made layer by layer
+
+/// Room for so many floats of sums: a power of two, or whole 64 MiB. Their number is another in
+/// nearly every step, and where they lie is part of what graphs record.
+std::int64_t bucketed(std::int64_t floats) {
+  constexpr std::int64_t kLarge = 16 << 20;
+  if (floats > kLarge) return (floats + kLarge - 1) / kLarge * kLarge;
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(floats)));
+}
 
 }  // namespace
 
@@ -19,7 +29,7 @@ void StepSums::begin(SumLists lists) {
   lists_ = std::move(lists);
   refresh_lists_ = {};
   old_ = {};
-  float* sums = sums_.as<float>(lists_.size);
+  float* sums = sums_.as<float>(bucketed(lists_.size));
   if (lists_.size > 0)
     RUBATO_CUDA(cudaMemsetAsync(sums, 0, lists_.size * sizeof(float), context_.stream));
 }
