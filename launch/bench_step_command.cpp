@@ -84,7 +84,11 @@ int run(const StepArguments& arguments) {
     }
   }
   Result<std::unique_ptr<RankModel>> rank =
-      random_rank_model(*shape, {*device, tokens, 0, arguments.cuda_graphs});
+      random_rank_model(*shape,
+                        {.device = *device,
+                         .memory_bytes = memory_share(*device, /*rank=*/0, /*ranks_on_machine=*/1),
+                         .cache_tokens = tokens,
+                         .cuda_graphs = arguments.cuda_graphs});
   if (!rank) return refuse(kBenchStep, rank.error());
   const std::string setup = concat("rubato ",
                                    program_version(),

@@ -93,6 +93,8 @@ Statement describe_model(const std::string& folder,
 Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
   const auto checkpoint = Checkpoint::open(config.model.path);
   const Result<Device> device = choose_device(config.engine.device);
+  // Before anybody loads, which the agreement is.
+  const std::int64_t memory = device ? memory_share(*device, mesh.world_rank, mesh.local_size) : 0;
   const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
   const auto shape = make_shape(checkpoint->config(),
@@ -105,7 +107,9 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
       load_rank_model(*shape,
                       *checkpoint,
                       {.device = *device,
+                       .memory_bytes = memory,
                        .cache_tokens = config.engine.cache_tokens,
+                       .drift_bytes = config.engine.max_drift_mib << 20,
                        .rank = mesh.world_rank,
                        .cuda_graphs = config.engine.cuda_graphs != "off"});
   const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});

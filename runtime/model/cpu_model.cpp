@@ -3,9 +3,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "cache/drift.h"
+#include "runtime/model/eligible_part.h"
 
 namespace rubato {
 namespace {
@@ -310,24 +310,11 @@ void CpuModel::compute_logits(int first, int end) {
 std::vector<std::vector<Candidate>> CpuModel::candidates(std::span<const StepSequence> sequences,
                                                          TokenId mask_id) {
   const int rows = window_rows_.back(), at_a_time = logit_rows_at_a_time();
-  if (rows <= at_a_time) return vocabulary_.candidates(sequences, logits_.floats(0), mask_id);
-  std::vector<std::vector<Candidate>> all(sequences.size());
-  for (int first = 0; first < rows; first += at_a_time) {
-    const int end = std::min(rows, first + at_a_time);
-    if (first > 0) compute_logits(first, end);
-    std::vector<StepSequence> part(sequences.begin(), sequences.end());
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      const auto place = [&](int row) {  // of an eligible position, within [first, end)
-        return sequences[i].query.eligible.begin() +
-               (std::clamp(row, window_rows_[i], window_rows_[i + 1]) - window_rows_[i]);
-      };
-      part[i].query.eligible.assign(place(first), place(end));
-    }
-    auto found = vocabulary_.candidates(part, logits_.floats(0), mask_id);
-    for (std::size_t i = 0; i < part.size(); ++i)
-      std::ranges::move(found[i], std::back_inserter(all[i]));
-  }
-  return all;
+  return candidates_by_part(
+      sequences, at_a_time, [&](std::span<const StepSequence> part, int first) {
+        if (first > 0) compute_logits(first, std::min(rows, first + at_a_time));
+        return vocabulary_.candidates(part, logits_.floats(0), mask_id);
+      });
 }
 
 }  // namespace rubato

@@ -1,6 +1,7 @@
 #include "runtime/model/rank_model.h"
 
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "runtime/base/concat.h"
@@ -58,6 +59,19 @@ Result<std::unique_ptr<RankModel>> on_gpu(Result<std::unique_ptr<cuda::GpuRank>>
   if (!rank) return rank.error();
   return std::unique_ptr<RankModel>(
       std::make_unique<CudaRank>(*std::move(rank), placement.cuda_graphs));
+}
+#endif
+
+#ifdef RUBATO_WITH_CUDA
+int gpu_of(int rank) {
+  return rank % cuda::num_gpus();
+}
+
+cuda::GpuPlacement on_its_gpu(const Placement& placement) {
+  return {.gpu = gpu_of(placement.rank),
+          .memory_bytes = placement.memory_bytes,
+          .cache_tokens = placement.cache_tokens,
+          .drift_bytes = placement.drift_bytes};
 }
 #endif
 
@@ -128,14 +142,24 @@ Result<Device> choose_device(const std::string& name) {
   return Device::kCpu;
 }
 
+std::int64_t memory_share([[maybe_unused]] Device device,
+                          [[maybe_unused]] int rank,
+                          [[maybe_unused]] int ranks_on_machine) {
+#ifdef RUBATO_WITH_CUDA
+  if (device == Device::kCuda) {
+    const int gpus = cuda::num_gpus();
+    return cuda::free_bytes(gpu_of(rank)) / ((ranks_on_machine + gpus - 1) / gpus);
+  }
+#endif
+  return std::numeric_limits<std::int64_t>::max();
+}
+
 Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
                                                    const Checkpoint& checkpoint,
                                                    const Placement& placement) {
 #ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
-    return on_gpu(cuda::GpuRank::load(
-                      shape, checkpoint, placement.cache_tokens, placement.rank % cuda::num_gpus()),
-                  placement);
+    return on_gpu(cuda::GpuRank::load(shape, checkpoint, on_its_gpu(placement)), placement);
   }
 #endif
   return on_cpu(shape, load_weights(shape, checkpoint), placement);
@@ -145,9 +169,7 @@ Result<std::unique_ptr<RankModel>> random_rank_model(const ModelShape& shape,
                                                      const Placement& placement) {
 #ifdef RUBATO_WITH_CUDA
   if (placement.device == Device::kCuda) {
-    return on_gpu(
-        cuda::GpuRank::random(shape, placement.cache_tokens, placement.rank % cuda::num_gpus()),
-        placement);
+    return on_gpu(cuda::GpuRank::random(shape, on_its_gpu(placement)), placement);
   }
 #endif
   return on_cpu(shape, random_weights(shape), placement);

@@ -18,6 +18,10 @@ enum class Device : std::uint8_t { kCpu, kCuda };
 /// kUnavailable, when it cannot be had here.
 Result<Device> choose_device(const std::string& name);
 
+/// The bytes of its device's memory that a rank may take: what is free, divided by the ranks that
+/// share it. To be asked for by all ranks before any of them loads. Of processors: no bound.
+std::int64_t memory_share(Device device, int rank, int ranks_on_machine);
+
 /// One rank's network on its device: weights and caches, then the model over them. Engine thread
 /// only.
 class RankModel {
@@ -35,9 +39,11 @@ class RankModel {
 /// Where a rank's model is to lie.
 struct Placement {
   Device device = Device::kCpu;
+  std::int64_t memory_bytes = 0;  ///< of a GPU's, as `memory_share`
   std::int64_t cache_tokens = 0;
-  int rank = 0;             ///< of the job: takes GPU `rank` modulo their number
-  bool cuda_graphs = true;  ///< whether a GPU may launch recorded steps
+  std::int64_t drift_bytes = 0;  ///< a step's drift tests take no more
+  int rank = 0;                  ///< of the job: takes GPU `rank` modulo their number
+  bool cuda_graphs = true;       ///< whether a GPU may launch recorded steps
 };
 
 /// This rank's share of a checkpoint. Errors: kInvalidArgument, when it does not fit the device.

@@ -15,8 +15,6 @@
 namespace rubato {
 namespace {
 
-constexpr int kScoredNumbers = 3;
-
 /// The ids of some logits by probability, ties to the lowest; sorted only as far as is asked for.
 class MostProbable {
  public:
@@ -61,8 +59,11 @@ std::vector<double> gather(Communicator& communicator, std::span<const double> m
 VocabularyStatistics::VocabularyStatistics(const ModelShape& shape, Communicator& communicator)
     : shape_(shape),
       communicator_(communicator),
-      groups_(std::max(1, reduction_groups(shape.vocabulary) / shape.tp_size)) {
-  numbers_per_row_ = 2 * kScoredNumbers + 2 * groups_;
+      groups_(num_groups(shape)),
+      numbers_per_row_(numbers_per_row(groups_)) {}
+
+int VocabularyStatistics::num_groups(const ModelShape& shape) {
+  return std::max(1, reduction_groups(shape.vocabulary) / shape.tp_size);
 }
 
 std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(

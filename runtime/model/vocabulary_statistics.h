@@ -43,10 +43,13 @@ class VocabularyStatistics {
 
   /// Of a row a rank says: the pick's score, logit and id; those of the best id that is not MASK;
   /// then by group of ids the greatest logit and the sum of exp(logit - greatest).
-  std::int64_t numbers_per_row() const { return numbers_per_row_; }
+  std::int64_t numbers_per_row() const { return numbers_per_row(groups_); }
+  static std::int64_t numbers_per_row(int groups) { return 2 * kScoredNumbers + 2 * groups; }
   /// All that a rank says of a step.
   std::int64_t num_numbers(std::span<const StepSequence> sequences) const;
+  /// The groups of a rank's ids.
   int groups() const { return groups_; }
+  static int num_groups(const ModelShape& shape);
 
   /// Whether a sequence's rows are sampled under top_p or top_k.
   static bool truncates(const SamplingParams& sampling) {
@@ -54,6 +57,8 @@ class VocabularyStatistics {
   }
 
  private:
+  static constexpr int kScoredNumbers = 3;
+
   struct Scored {
     double score = 0;  // what is maximised: z, or z / T + noise
     double logit = 0;

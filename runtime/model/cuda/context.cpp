@@ -5,7 +5,11 @@
 namespace rubato::cuda {
 namespace {
 
-constexpr std::int64_t kMoreListBytes = 4 << 20;
+constexpr std::int64_t kListBytesPerRow = 192, kMoreListBytes = 4 << 20;
+
+std::int64_t plan_bytes(std::int64_t cache_rows) {
+  return kListBytesPerRow * cache_rows + kMoreListBytes;
+}
 
 void copy(void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind, Stream stream) {
   if (bytes == 0) return;
@@ -27,8 +31,15 @@ Context::Context(const ModelShape& its_shape,
       stream(its_stream),
       gemm(its_stream),
       products(its_shape, gemm, its_stream),
-      plan(static_cast<std::size_t>(kListBytesPerRow * its_cache.shape().capacity +
-                                    kMoreListBytes)) {}
+      plan(static_cast<std::size_t>(plan_bytes(its_cache.shape().capacity))) {}
+
+std::int64_t Context::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
+  // The map of rows of StepSums and the angles of Layers are as large from the start, too.
+  const std::int64_t map = cache_rows * static_cast<std::int64_t>(sizeof(std::int32_t));
+  const std::int64_t angles = std::int64_t{shape.max_positions} * shape.head_dim() *
+                              static_cast<std::int64_t>(sizeof(float));
+  return plan_bytes(cache_rows) + map + angles + Gemm::kWorkspaceBytes;
+}
 
 void Context::copy_to_device(void* to, const void* from, std::int64_t bytes) {
   copy(to, from, bytes, cudaMemcpyHostToDevice, stream);

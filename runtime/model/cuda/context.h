@@ -41,8 +41,8 @@ struct Context {
   Products products;
   DevicePlan plan;
 
-  /// Of the plan, for a row of the caches.
-  static constexpr std::int64_t kListBytesPerRow = 192;
+  /// Bytes of the GPU's memory that this takes, for caches of so many rows.
+  static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
 };
 
 }  // namespace rubato::cuda

@@ -1,5 +1,9 @@
 #include "runtime/model/cuda/cuda_model.h"
 
+#include <algorithm>
+
+#include "runtime/model/eligible_part.h"
+
 namespace rubato::cuda {
 
 CudaModel::CudaModel(const ModelShape& shape,
@@ -8,11 +12,12 @@ CudaModel::CudaModel(const ModelShape& shape,
                      Communicator& host,
                      DeviceCommunicator& device,
                      Stream stream,
-                     bool graphs)
+                     bool graphs,
+                     int head_rows)
     : context_(shape, weights, cache, device, stream),
       layers_(context_),
       sums_(context_),
-      head_(context_, host) {
+      head_(context_, host, head_rows) {
   if (graphs && device.can_be_captured()) graphs_.emplace(stream);
 }
 
@@ -83,25 +88,37 @@ void CudaModel::refresh(std::span<const StepSequence> sequences, std::span<const
 }
 
 void CudaModel::compute_logits(std::span<const StepSequence> sequences) {
-  head_.compute_logits(sequences);
+  if (num_eligible(sequences) <= head_.rows_at_a_time()) {
+    head_.compute_logits(sequences, 0);
+  } else {
+    head_.compute_logits(eligible_part(sequences, 0, head_.rows_at_a_time()), 0);
+  }
 }
 
 std::vector<std::vector<Candidate>> CudaModel::candidates(std::span<const StepSequence> sequences,
                                                           TokenId mask_id) {
-  head_.describe(sequences, mask_id);
-  sums_.copy_mass_to_host();
-  context_.wait();
-  return head_.candidates(sequences);
+  return candidates_by_part(
+      sequences, head_.rows_at_a_time(), [&](std::span<const StepSequence> part, int first) {
+        if (first > 0) head_.compute_logits(part, first);
+        head_.describe(part, mask_id);
+        if (first == 0) sums_.copy_mass_to_host();
+        context_.wait();
+        return head_.candidates(part);
+      });
 }
 
 std::span<const float> CudaModel::attention_mass(int sequence) {
   return sums_.mass(sequence);
 }
 
-std::int64_t CudaModel::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
-  return Context::kListBytesPerRow * cache_rows + Layers::scratch_bytes(shape, cache_rows) +
-         Products::scratch_bytes(shape) + StepSums::scratch_bytes(shape) +
-         Head::scratch_bytes(shape);
+std::int64_t CudaModel::scratch_bytes(const ModelShape& shape, const StepBounds& bounds) {
+  const std::int64_t rows = std::max<std::int64_t>(bounds.cache_rows, kMostBucketRows);
+  const std::int64_t growing = Layers::scratch_bytes(shape, rows) +
+                               StepSums::scratch_bytes(shape, rows, bounds.drift_bytes) +
+                               Head::scratch_bytes(shape, rows, bounds.head_rows);
+  // What grows takes up to a quarter more than is asked for.
+  return growing + growing / 4 + Products::scratch_bytes(shape) +
+         Context::scratch_bytes(shape, bounds.cache_rows);
 }
 
 }  // namespace rubato::cuda

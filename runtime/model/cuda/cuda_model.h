@@ -9,6 +9,13 @@
 
 namespace rubato::cuda {
 
+/// What bounds a step.
+struct StepBounds {
+  std::int64_t cache_rows = 0;   ///< rows of all its canvases
+  std::int64_t drift_bytes = 0;  ///< of its drift tests: engine.max_drift_mib
+  int head_rows = Head::kRowsAtATime;
+};
+
 /// The network on this rank's GPU, over caches in its memory. Work is enqueued on one stream and
 /// waited for once a step, in `candidates`; once more, in `reduce`, where a drift test must be
 /// decided. Reuse passes of few rows are filled up to a bucket and launched as graphs. Engine
@@ -16,14 +23,16 @@ namespace rubato::cuda {
 class CudaModel final : public Model {
  public:
   /// `host` carries what only rows with top_p or top_k exchange. graphs: whether to use them, where
-  /// the collectives can be recorded; the bits are the same without.
+  /// the collectives can be recorded; the bits are the same without. head_rows: as Head's
+  /// `rows_at_a_time`; with fewer than a step has, it waits once for each part.
   CudaModel(const ModelShape& shape,
             DeviceWeights& weights,
             DeviceCache& cache,
             Communicator& host,
             DeviceCommunicator& device,
             Stream stream,
-            bool graphs = true);
+            bool graphs = true,
+            int head_rows = Head::kRowsAtATime);
 
   const ModelShape& shape() const override { return context_.shape; }
   void reuse_pass(std::span<const StepSequence> sequences) override;
@@ -37,8 +46,8 @@ class CudaModel final : public Model {
   /// Null: none are used.
   const PassGraphs* graphs() const { return graphs_ ? &*graphs_ : nullptr; }
 
-  /// Bytes that a rank needs besides weights and caches, for up to `cache_rows` rows in a step.
-  static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
+  /// Bytes of the GPU's memory that a rank's model takes at most, besides weights and caches.
+  static std::int64_t scratch_bytes(const ModelShape& shape, const StepBounds& bounds);
 
  private:
   void run_reuse(const PassLists& lists, const DevicePass& pass);

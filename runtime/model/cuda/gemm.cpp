@@ -7,9 +7,6 @@
 namespace rubato::cuda {
 namespace {
 
-// What NVIDIA advises for Hopper; its own, so that a graph's capture finds it allocated.
-constexpr std::size_t kWorkspaceBytes = 32 << 20;
-
 void check(cublasStatus_t status, const char* call) {
   RUBATO_CHECK(status == CUBLAS_STATUS_SUCCESS, call, ": ", cublasGetStatusString(status));
 }

@@ -12,6 +12,9 @@ namespace rubato::cuda {
 /// Owns its handle and workspace.
 class Gemm {
  public:
+  /// What NVIDIA advises for Hopper; its own, so that a graph's capture finds it allocated.
+  static constexpr std::int64_t kWorkspaceBytes = 32 << 20;
+
   explicit Gemm(Stream stream);
   ~Gemm();
   Gemm(const Gemm&) = delete;

@@ -13,8 +13,11 @@ namespace {
 
 constexpr double kGiB = 1 << 30;
 
+/// What NCCL, up to 32 graphs and the libraries' kernels take, roughly: it has not been measured.
+constexpr std::int64_t kLibraryBytes = 512 << 20;
+
 /// How a rank's share is laid on its GPU, or why it cannot be.
-Result<std::string> describe(const ModelShape& shape, std::int64_t cache_tokens, int gpu) {
+Result<std::string> describe(const ModelShape& shape, const GpuPlacement& placement) {
   constexpr int kMostHeadDim = 128;
   if (shape.head_dim() > kMostHeadDim) {
     return Error{Code::kInvalidArgument,
@@ -23,36 +26,36 @@ Result<std::string> describe(const ModelShape& shape, std::int64_t cache_tokens,
                         " wide; on a GPU they may be up to ",
                         kMostHeadDim)};
   }
-  std::size_t free = 0, total = 0;
-  RUBATO_CUDA(cudaMemGetInfo(&free, &total));
-  const auto weights = static_cast<double>(weight_bytes(shape)) / kGiB;
-  const auto caches =
-      static_cast<double>(cache_shape(shape, cache_tokens).bytes_per_token() * cache_tokens) / kGiB;
-  const auto scratch = static_cast<double>(CudaModel::scratch_bytes(shape, cache_tokens)) / kGiB;
-  const double available = static_cast<double>(free) / kGiB;
+  const std::int64_t tokens = placement.cache_tokens;
+  const std::int64_t weights = weight_bytes(shape),
+                     caches = cache_shape(shape, tokens).bytes_per_token() * tokens,
+                     step = kLibraryBytes +
+                            CudaModel::scratch_bytes(shape, {tokens, placement.drift_bytes});
   cudaDeviceProp properties{};
-  RUBATO_CUDA(cudaGetDeviceProperties(&properties, gpu));
-  const std::string sizes = concat(weights,
+  RUBATO_CUDA(cudaGetDeviceProperties(&properties, placement.gpu));
+  const auto gib = [](std::int64_t bytes) { return static_cast<double>(bytes) / kGiB; };
+  const std::string sizes = concat(gib(weights),
                                    " GiB of weights, ",
-                                   caches,
+                                   gib(caches),
                                    " GiB of caches for ",
-                                   cache_tokens,
+                                   tokens,
                                    " tokens, up to ",
-                                   scratch,
+                                   gib(step),
                                    " GiB for a step");
-  if (weights + caches + scratch > available) {
+  if (weights + caches + step > placement.memory_bytes) {
     return Error{Code::kInvalidArgument,
                  concat("GPU ",
-                        gpu,
+                        placement.gpu,
                         " (",
                         properties.name,
                         ") has ",
-                        available,
-                        " GiB free, too little for ",
+                        gib(placement.memory_bytes),
+                        " GiB free for this rank, too little for ",
                         sizes,
-                        "; lower engine.cache_tokens or share the model over more ranks")};
+                        "; lower engine.cache_tokens or engine.max_drift_mib, or share the model "
+                        "over more GPUs")};
   }
-  return concat("GPU ", gpu, ", ", properties.name, ": ", sizes);
+  return concat("GPU ", placement.gpu, ", ", properties.name, ": ", sizes);
 }
 
 }  // namespace
@@ -60,6 +63,13 @@ Result<std::string> describe(const ModelShape& shape, std::int64_t cache_tokens,
 int num_gpus() {
   int count = 0;
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+std::int64_t free_bytes(int gpu) {
+  RUBATO_CUDA(cudaSetDevice(gpu));
+  std::size_t free = 0, total = 0;
+  RUBATO_CUDA(cudaMemGetInfo(&free, &total));
+  return static_cast<std::int64_t>(free);
 }
 
 struct GpuRank::Parts {
@@ -83,13 +93,12 @@ GpuRank::~GpuRank() = default;
 
 template <class MakeWeights>
 Result<std::unique_ptr<GpuRank>> GpuRank::make(const ModelShape& shape,
-                                               std::int64_t cache_tokens,
-                                               int gpu,
+                                               const GpuPlacement& placement,
                                                const MakeWeights& make_weights) {
-  RUBATO_CUDA(cudaSetDevice(gpu));
-  Result<std::string> description = describe(shape, cache_tokens, gpu);
+  RUBATO_CUDA(cudaSetDevice(placement.gpu));
+  Result<std::string> description = describe(shape, placement);
   if (!description) return description.error();
-  auto parts = std::make_unique<Parts>(shape, cache_tokens, gpu);
+  auto parts = std::make_unique<Parts>(shape, placement.cache_tokens, placement.gpu);
   parts->description = *std::move(description);
   parts->weights = make_weights(parts->stream.get());
   return std::unique_ptr<GpuRank>(new GpuRank(std::move(parts)));
@@ -97,17 +106,15 @@ Result<std::unique_ptr<GpuRank>> GpuRank::make(const ModelShape& shape,
 
 Result<std::unique_ptr<GpuRank>> GpuRank::load(const ModelShape& shape,
                                                const Checkpoint& checkpoint,
-                                               std::int64_t cache_tokens,
-                                               int gpu) {
-  return make(shape, cache_tokens, gpu, [&](Stream stream) {
+                                               const GpuPlacement& placement) {
+  return make(shape, placement, [&](Stream stream) {
     return load_device_weights(shape, checkpoint, stream);
   });
 }
 
 Result<std::unique_ptr<GpuRank>> GpuRank::random(const ModelShape& shape,
-                                                 std::int64_t cache_tokens,
-                                                 int gpu) {
-  return make(shape, cache_tokens, gpu, [&](Stream stream) {
+                                                 const GpuPlacement& placement) {
+  return make(shape, placement, [&](Stream stream) {
     return random_device_weights(shape, /*seed=*/1, stream);
   });
 }

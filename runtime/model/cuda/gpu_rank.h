@@ -15,21 +15,30 @@ namespace rubato::cuda {
 /// NVIDIA GPUs that this process can use; 0 also where there is no driver.
 int num_gpus();
 
+/// The bytes that are free on a GPU.
+std::int64_t free_bytes(int gpu);
+
+/// Where a rank's network is to lie, and what bounds its steps.
+struct GpuPlacement {
+  int gpu = 0;
+  std::int64_t memory_bytes = 0;  ///< of the GPU's, for this rank
+  std::int64_t cache_tokens = 0;
+  std::int64_t drift_bytes = 0;  ///< of a step's drift tests
+};
+
 /// One rank's network on a GPU: weights, caches, communicator and model, in the order in which they
 /// can be had. No CUDA header is needed to use it. Engine thread only, but for `load`.
 class GpuRank {
  public:
-  /// Loads this rank's share onto GPU `gpu` and takes the memory of the caches. Errors:
+  /// Loads this rank's share onto its GPU and takes the memory of the caches. Errors:
   /// kInvalidArgument, when weights, caches and the largest step do not fit, with the numbers.
   static Result<std::unique_ptr<GpuRank>> load(const ModelShape& shape,
                                                const Checkpoint& checkpoint,
-                                               std::int64_t cache_tokens,
-                                               int gpu);
+                                               const GpuPlacement& placement);
 
   /// The same with random weights, for measurements.
   static Result<std::unique_ptr<GpuRank>> random(const ModelShape& shape,
-                                                 std::int64_t cache_tokens,
-                                                 int gpu);
+                                                 const GpuPlacement& placement);
 
   ~GpuRank();
 
@@ -46,8 +55,7 @@ class GpuRank {
   explicit GpuRank(std::unique_ptr<Parts> parts);
   template <class MakeWeights>
   static Result<std::unique_ptr<GpuRank>> make(const ModelShape& shape,
-                                               std::int64_t cache_tokens,
-                                               int gpu,
+                                               const GpuPlacement& placement,
                                                const MakeWeights& make_weights);
   std::unique_ptr<Parts> parts_;
 };

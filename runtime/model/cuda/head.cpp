@@ -4,20 +4,22 @@
 
 #include "runtime/model/cuda/pass_bucket.h"
 #include "runtime/model/cuda/row_questions.h"
+#include "runtime/model/eligible_part.h"
 
 namespace rubato::cuda {
 namespace {
 
-int num_eligible(std::span<const StepSequence> sequences) {
-  std::size_t count = 0;
-  for (const StepSequence& sequence : sequences) count += sequence.query.eligible.size();
-  return static_cast<int>(count);
-}
+/// What requests may ask of each row, for the memory that it takes: log-probabilities, and changes
+/// of logits.
+constexpr int kMostTop = 20, kMostChanges = 2048;
 
 }  // namespace
 
-Head::Head(Context& context, Communicator& host)
-    : context_(context), shape_(context.shape), vocabulary_(context.shape, host) {}
+Head::Head(Context& context, Communicator& host, int rows_at_a_time)
+    : context_(context),
+      shape_(context.shape),
+      rows_at_a_time_(rows_at_a_time),
+      vocabulary_(context.shape, host) {}
 
 void Head::begin(std::span<const StepSequence> sequences) {
   // Few rows are those of passes that are recorded: none of these is to move it.
@@ -25,10 +27,10 @@ void Head::begin(std::span<const StepSequence> sequences) {
   window_hidden_.as<std::byte>(context_.bytes(rows * shape_.d_model));
 }
 
-void Head::compute_logits(std::span<const StepSequence> sequences) {
-  const int rows = num_eligible(sequences);
+void Head::compute_logits(std::span<const StepSequence> part, int first) {
+  const int rows = num_eligible(part);
   const std::int64_t d = shape_.d_model, width = shape_.local_vocabulary();
-  residual_norm({.hidden = window_hidden_.bytes(0),
+  residual_norm({.hidden = context_.after(window_hidden_.bytes(0), first * d),
                  .delta = nullptr,
                  .weight = context_.weights.final_norm.as<float>(0),
                  .normed = normed_.as<std::byte>(context_.bytes(rows * d)),
@@ -48,7 +50,7 @@ void Head::compute_logits(std::span<const StepSequence> sequences) {
                     d,
                     context_.element,
                     Element::kFloat32);
-  const std::vector<LogitChange> changes = logit_changes(sequences, shape_);
+  const std::vector<LogitChange> changes = logit_changes(part, shape_);
   auto* host = host_changes_.as<LogitChange>(std::ssize(changes));
   auto* device = changes_.as<LogitChange>(std::ssize(changes));
   std::ranges::copy(changes, host);
@@ -62,14 +64,14 @@ void Head::compute_logits(std::span<const StepSequence> sequences) {
                 context_.stream);
 }
 
-void Head::describe(std::span<const StepSequence> sequences, TokenId mask_id) {
-  const std::vector<RowQuestion> questions = row_questions(sequences);
-  const std::vector<TopRow> top = top_rows(sequences);
+void Head::describe(std::span<const StepSequence> part, TokenId mask_id) {
+  const std::vector<RowQuestion> questions = row_questions(part);
+  const std::vector<TopRow> top = top_rows(part);
   int most = 0;
   for (const TopRow& row : top) most = std::max(most, row.count);
   const int rows = static_cast<int>(questions.size()), num_top = static_cast<int>(top.size());
   const int width = shape_.local_vocabulary();
-  const std::int64_t count = vocabulary_.num_numbers(sequences);
+  const std::int64_t count = vocabulary_.num_numbers(part);
   double* numbers = numbers_.as<double>(count);
   double* scratch = scratch_.as<double>(std::max(
       vocabulary_scratch_size(rows, vocabulary_.groups()), top_scratch_size(num_top, most, width)));
@@ -101,20 +103,30 @@ void Head::describe(std::span<const StepSequence> sequences, TokenId mask_id) {
   context_.copy_to_host(
       host_numbers_.as<double>(count * shape_.tp_size), all, bytes * shape_.tp_size);
   host_logits_.start(
-      logits_.as<float>(0), width, VocabularyStatistics::whole_rows(sequences), context_.stream);
+      logits_.as<float>(0), width, VocabularyStatistics::whole_rows(part), context_.stream);
 }
 
-std::vector<std::vector<Candidate>> Head::candidates(std::span<const StepSequence> sequences) {
+std::vector<std::vector<Candidate>> Head::candidates(std::span<const StepSequence> part) {
   const double* host = host_numbers_.as<double>(0);
-  std::vector<double> gathered(host, host + vocabulary_.num_numbers(sequences) * shape_.tp_size);
-  return vocabulary_.merge(sequences, std::move(gathered), [this](std::int64_t row) {
+  std::vector<double> gathered(host, host + vocabulary_.num_numbers(part) * shape_.tp_size);
+  return vocabulary_.merge(part, std::move(gathered), [this](std::int64_t row) {
     return host_logits_.row(row, [this] { context_.wait(); });
   });
 }
 
-std::int64_t Head::scratch_bytes(const ModelShape& shape) {
-  constexpr std::int64_t kRows = 1024;
-  return kRows * shape.local_vocabulary() * static_cast<std::int64_t>(sizeof(float));
+std::int64_t Head::scratch_bytes(const ModelShape& shape, std::int64_t rows, int rows_at_a_time) {
+  const std::int64_t d = shape.d_model, size = element_size(shape.storage);
+  const int part = static_cast<int>(std::min<std::int64_t>(rows, rows_at_a_time));
+  const int groups = VocabularyStatistics::num_groups(shape);
+  const std::int64_t looked_at =
+      std::max(vocabulary_scratch_size(part, groups),
+               top_scratch_size(part, kMostTop, shape.local_vocabulary()));
+  const std::int64_t numbers =
+      part * (VocabularyStatistics::numbers_per_row(groups) + 2 * kMostTop);
+  return rows * d * size + part * d * size +
+         part * std::int64_t{shape.local_vocabulary()} * static_cast<std::int64_t>(sizeof(float)) +
+         part * kMostChanges * static_cast<std::int64_t>(sizeof(LogitChange)) +
+         (looked_at + (1 + shape.tp_size) * numbers) * static_cast<std::int64_t>(sizeof(double));
 }
 
 }  // namespace rubato::cuda

@@ -7,12 +7,17 @@
 namespace rubato::cuda {
 
 /// From the outputs of the last layer to candidates: final norm, this rank's logits, what they say.
-/// A step is `begin`, the passes, which write `window_hidden`, then the rest in order. Engine
-/// thread only.
+/// A step is `begin`, the passes, which write `window_hidden`, then the rest in order, for up to
+/// `rows_at_a_time` eligible rows after the other: what the windows of clients are like, does not
+/// decide how many logits there are. Engine thread only.
 class Head {
  public:
+  static constexpr int kRowsAtATime = 1024;  ///< 494 MiB of logits of LLaDA-8B's vocabulary
+
   /// `host` carries what only rows with top_p or top_k exchange.
-  Head(Context& context, Communicator& host);
+  Head(Context& context, Communicator& host, int rows_at_a_time);
+
+  int rows_at_a_time() const { return rows_at_a_time_; }
 
   /// Makes room for the eligible rows of the step.
   void begin(std::span<const StepSequence> sequences);
@@ -21,21 +26,24 @@ class Head {
   /// Changes when `window_hidden` has moved.
   std::uint64_t moves() const { return window_hidden_.moves(); }
 
-  void compute_logits(std::span<const StepSequence> sequences);
-  /// Enqueues what the logits are to be looked at for, and the copies of what is found.
-  void describe(std::span<const StepSequence> sequences, TokenId mask_id);
+  /// Of a part of the step (`eligible_part`), the first of whose rows is the `first` of all.
+  void compute_logits(std::span<const StepSequence> part, int first);
+  /// Enqueues what the part's logits are to be looked at for, and the copies of what is found.
+  void describe(std::span<const StepSequence> part, TokenId mask_id);
   /// When that has been waited for.
-  std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> sequences);
+  std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> part);
 
-  static std::int64_t scratch_bytes(const ModelShape& shape);
+  /// Bytes that a step takes at most, of up to `rows` rows.
+  static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t rows, int rows_at_a_time);
 
  private:
   Context& context_;
   const ModelShape& shape_;
+  const int rows_at_a_time_;
   VocabularyStatistics vocabulary_;
   Memory window_hidden_;
-  Memory normed_;  // [eligible rows, d_model]
-  Memory logits_;  // [eligible rows, local_vocabulary] of float
+  Memory normed_;  // [rows at a time, d_model]
+  Memory logits_;  // [rows at a time, local_vocabulary] of float
   Memory changes_, host_changes_{Memory::Place::kPinned};
   Memory scratch_;
   Memory numbers_;      // [VocabularyStatistics::num_numbers]

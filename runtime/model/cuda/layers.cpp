@@ -1,14 +1,25 @@
 #include "runtime/model/cuda/layers.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "parallel/cuda/cuda_check.h"
+#include "runtime/model/cuda/pass_bucket.h"
 #include "runtime/model/rotary.h"
 
 namespace rubato::cuda {
 namespace {
 
 constexpr int kBandRows = 2048;  // of the MLP at a time: its scratch is the widest
+
+/// How many parts of queries a pass of that many rows of canvases can leave to be joined. Split are
+/// the queries of up to kSplitKeys rows of a canvas, which leaves up to its length, and kSplitKeys
+/// if it is long; in a bucket each row counts as split as often as any.
+std::int64_t most_partial_queries(const ModelShape& shape, std::int64_t rows) {
+  const std::int64_t canvas = std::min<std::int64_t>(rows, shape.max_positions);
+  const auto splits = static_cast<std::uint64_t>((canvas + kSplitKeys - 1) / kSplitKeys);
+  return std::max(2 * rows, static_cast<std::int64_t>(kMostBucketRows * std::bit_ceil(splits)));
+}
 
 }  // namespace
 
@@ -242,14 +253,15 @@ std::uint64_t Layers::moves() const {
   return moves;
 }
 
-std::int64_t Layers::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
+std::int64_t Layers::scratch_bytes(const ModelShape& shape, std::int64_t rows) {
   const std::int64_t d = shape.d_model, width = shape.local_head_width(),
-                     size = element_size(shape.storage);
-  const std::int64_t band = std::min<std::int64_t>(cache_rows, kBandRows);
-  const std::int64_t row = (2 * d + 4 * width) * size + 4 * d +
-                           4 * std::int64_t{shape.num_layers} * shape.local_heads() +
-                           4 * (width + 2 * shape.local_heads());  // the last: split_parts_
-  return cache_rows * row + band * 3 * shape.local_mlp_width() * size;
+                     heads = shape.local_heads(), size = element_size(shape.storage);
+  const std::int64_t gathered = shape.tp_size > 1 ? d : 0;
+  const std::int64_t row = (3 * d + 4 * width + gathered) * size + 4 * d +
+                           4 * shape.num_layers * heads;  // the last: lse_
+  const std::int64_t band = std::min<std::int64_t>(rows, kBandRows);
+  return rows * row + band * 3 * shape.local_mlp_width() * size +
+         4 * most_partial_queries(shape, rows) * heads * (shape.head_dim() + 2);
 }
 
 }  // namespace rubato::cuda

@@ -57,8 +57,8 @@ class Layers {
   /// Changes when the memory that a pass works in has moved.
   std::uint64_t moves() const;
 
-  /// Bytes of scratch for up to `cache_rows` rows.
-  static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t cache_rows);
+  /// Bytes that a step takes at most, of up to `rows` rows.
+  static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t rows);
 
  private:
   void project(int b, const DevicePass& pass, int rows, const OldRows& old);

@@ -1,5 +1,6 @@
 #include "runtime/model/cuda/step_sums.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "parallel/cuda/cuda_check.h"
@@ -151,9 +152,18 @@ std::span<const float> StepSums::mass(int sequence) {
           static_cast<std::size_t>(lists_.mass_size[sequence])};
 }
 
-std::int64_t StepSums::scratch_bytes(const ModelShape& shape) {
-  return std::int64_t{2} * shape.num_layers * kMostKeptRows * shape.local_head_width() *
-         element_size(shape.storage);
+std::int64_t StepSums::scratch_bytes(const ModelShape& shape,
+                                     std::int64_t rows,
+                                     std::int64_t drift_bytes) {
+  const std::int64_t layers = shape.num_layers, heads = shape.local_heads();
+  const std::int64_t kept =  // in one layer, where they are many
+      std::max(rows, layers * std::min<std::int64_t>(rows, kMostKeptRows));
+  const std::int64_t mass = layers * rows,
+                     drift = drift_bytes / static_cast<std::int64_t>(sizeof(float));
+  return 2 * kept * shape.local_head_width() * element_size(shape.storage) +
+         static_cast<std::int64_t>(sizeof(float)) *
+             (layers * rows * heads + bucketed(mass + drift)) +
+         static_cast<std::int64_t>(sizeof(double)) * layers * rows;
 }
 
 }  // namespace rubato::cuda

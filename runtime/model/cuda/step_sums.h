@@ -8,8 +8,8 @@ namespace rubato::cuda {
 
 /// What a step sums of its attention: the drift sums of the reuse pass and everybody's mass, in the
 /// one buffer that ranks add up. A step is `begin`; of its reuse pass `prepare`, then, around and
-/// between its layers, `before_pass`, `after_layer`, `after_pass`; `reduce`; `add_refresh`. Engine
-/// thread only.
+/// between its layers, `before_pass`, `after_layer`, `after_pass`; `reduce`; of a refresh
+/// `prepare_refresh` and `sum_refresh`. Engine thread only.
 class StepSums {
  public:
   explicit StepSums(Context& context);
@@ -45,8 +45,10 @@ class StepSums {
   /// [layers, canvas_length] of a tracking sequence, when that copy has been waited for.
   std::span<const float> mass(int sequence);
 
-  /// Bytes of the rows that are kept for the drift test.
-  static std::int64_t scratch_bytes(const ModelShape& shape);
+  /// Bytes that a step takes at most, of up to `rows` rows, with that for the sums of drift tests.
+  static std::int64_t scratch_bytes(const ModelShape& shape,
+                                    std::int64_t rows,
+                                    std::int64_t drift_bytes);
 
  private:
   SumTask task_of(const SumLists& lists, const PassLists& pass, const float* lse);

@@ -16,11 +16,12 @@ Rank::Rank(const ModelShape& shape,
            const Checkpoint& checkpoint,
            Communicator& communicator,
            std::int64_t cache_tokens,
-           bool graphs)
+           bool graphs,
+           int head_rows)
     : device(device_communicator(communicator)),
       weights(load_device_weights(shape, checkpoint, stream.get())),
       cache(cache_shape(shape, cache_tokens)),
-      model(shape, weights, cache, communicator, *device, stream.get(), graphs) {}
+      model(shape, weights, cache, communicator, *device, stream.get(), graphs, head_rows) {}
 
 rubato::testing::MakeModel make_cuda_model() {
   return [](const ModelShape& shape,

@@ -15,7 +15,8 @@ struct Rank {
        const Checkpoint& checkpoint,
        Communicator& communicator,
        std::int64_t cache_tokens,
-       bool graphs = true);
+       bool graphs = true,
+       int head_rows = Head::kRowsAtATime);
 
   OwnedStream stream;
   std::unique_ptr<DeviceCommunicator> device;

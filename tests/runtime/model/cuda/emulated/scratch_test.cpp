@@ -1,0 +1,105 @@
+// What memory a model takes of the GPU: the emulation counts.
+#include "parallel/local_group.h"
+#include "runtime/model/cache_shape.h"
+#include "tests/runtime/model/cuda/gpu.h"
+#include "tests/runtime/model/cuda/make_cuda_model.h"
+#include "tests/support/checkpoint_builder.h"
+#include "tests/support/cuda_emulation/device.h"
+#include "tests/support/temporary_folder.h"
+
+namespace rubato::cuda::testing {
+namespace {
+
+constexpr int kCanvas = 150, kMostSequences = 4, kHeadRows = 100;
+constexpr std::int64_t kCacheTokens = kMostSequences * kCanvas;  // more than a bucket has
+constexpr TokenId kMaskId = 62;
+
+/// What all sequences of a step do.
+struct Kind {
+  Refresh refresh = Refresh::kFull;
+  int rows = 0;  ///< of the reuse pass
+  int tracked = 0;
+};
+
+/// Makes steps, and says what they take.
+class CudaScratch : public ::testing::Test {
+ protected:
+  CudaScratch() {
+    write_checkpoint(folder_.path(),
+                     rubato::testing::random_model(rubato::testing::small_config(/*n_layers=*/2,
+                                                                                 /*d_model=*/32,
+                                                                                 /*n_heads=*/2,
+                                                                                 /*mlp=*/32,
+                                                                                 /*vocab=*/64),
+                                                   1));
+    const auto checkpoint = Checkpoint::open(folder_.path());
+    shape_ = *make_shape(checkpoint->config(), 0, 1, Storage::kBFloat16);
+    communicator_ = group_.communicator(0);
+    before_ = emulation::device_bytes().now;
+    rank_ = std::make_unique<Rank>(
+        shape_, *checkpoint, *communicator_, kCacheTokens, /*graphs=*/true, kHeadRows);
+    emulation::device_bytes().peak = 0;  // loading is over
+  }
+
+  void step(int num_sequences, const Kind& kind) {
+    const std::vector<TokenId> canvas(kCanvas, 5);
+    std::vector<StepSequence> sequences(num_sequences);
+    for (int i = 0; i < num_sequences; ++i) {
+      StepSequence& s = sequences[i];
+      s.slot_begin = std::int64_t{i} * kCanvas;
+      s.canvas = canvas;
+      s.track = true;
+      s.top_logprobs = 1;  // more would take the emulation its time
+      s.query.refresh = kind.refresh;
+      s.query.num_tracked = kind.tracked;
+      for (Position row = 0; row < kind.rows; ++row) s.query.rows.push_back(row);
+      const Position eligible = kind.refresh == Refresh::kFull ? kCanvas : kind.rows;
+      for (Position row = kind.tracked; row < eligible; ++row) s.query.eligible.push_back(row);
+      drift_bytes_ = std::max<std::int64_t>(
+          drift_bytes_,
+          std::int64_t{12} * shape_.num_layers * num_sequences * kind.tracked * kCanvas);
+    }
+    const std::vector<int> boundaries(num_sequences,
+                                      kind.refresh == Refresh::kFull ? 0 : shape_.num_layers);
+    rank_->model.reuse_pass(sequences);
+    rank_->model.reduce(sequences);
+    rank_->model.refresh(sequences, boundaries);
+    rank_->model.compute_logits(sequences);
+    rank_->model.candidates(sequences, kMaskId);
+  }
+
+  /// Of the GPU's memory, at most so far, besides weights and caches.
+  std::int64_t taken() const {
+    return emulation::device_bytes().peak - before_ - weight_bytes(shape_) -
+           cache_shape(shape_, kCacheTokens).bytes_per_token() * kCacheTokens;
+  }
+
+  /// What is said of it. (The emulation's matrix products need no workspace.)
+  std::int64_t promised() const {
+    return CudaModel::scratch_bytes(shape_, {kCacheTokens, drift_bytes_, kHeadRows}) -
+           Gemm::kWorkspaceBytes;
+  }
+
+ private:
+  rubato::testing::TemporaryFolder folder_;
+  LocalGroup group_{1};
+  std::unique_ptr<Communicator> communicator_;
+  ModelShape shape_;
+  std::unique_ptr<Rank> rank_;
+  std::int64_t before_ = 0, drift_bytes_ = 0;
+};
+
+TEST_F(CudaScratch, NoStepTakesMoreThanIsCounted) {
+  for (const int sequences : {1, kMostSequences}) {
+    step(sequences, {});
+    EXPECT_LE(taken(), promised()) << sequences << ", full";
+    step(sequences, {.refresh = Refresh::kByDrift, .rows = 40, .tracked = 8});
+    EXPECT_LE(taken(), promised()) << sequences << ", of few rows";
+    step(sequences, {.refresh = Refresh::kByDrift, .rows = 130, .tracked = 8});
+    EXPECT_LE(taken(), promised()) << sequences << ", of many rows";
+  }
+  EXPECT_LE(promised(), 2 * taken());  // not just any large number
+}
+
+}  // namespace
+}  // namespace rubato::cuda::testing
