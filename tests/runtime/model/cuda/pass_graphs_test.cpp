@@ -237,6 +237,18 @@ TEST_F(CudaGraphs, GiveTheBitsOfWhatIsEnqueued) {
   }
 }
 
+TEST_F(CudaGraphs, GiveTheBitsOfWhatTensorCoresAreGiven) {
+  for (const int head_dim : {64, 128}) {
+    start(Storage::kBFloat16,
+          rubato::testing::small_config(
+              /*n_layers=*/2, 2 * head_dim, /*n_heads=*/2, /*mlp=*/64, /*vocab=*/64));
+    fill_caches();
+    for (int step = 1; step <= 3; ++step)
+      expect_same(std::vector{5, 7}, step, step == 2 ? 1 : num_layers_);
+    EXPECT_GE(with_->model.graphs()->num_replayed(), 1);
+  }
+}
+
 // (Matrix products of another number of rows may give other bits on a GPU.)
 #ifdef RUBATO_CUDA_EMULATED
 TEST_F(CudaGraphs, AHeadInPartsGivesTheSameCandidates) {
