@@ -267,16 +267,22 @@ TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
                                                std::span<const float> logits,
                                                double& logit) {
   const SamplingParams& sampling = sequence.sampling;
-  // The whole's log-sum-exp at this temperature, without which no rank knows how much its own ids
-  // weigh.
-  const double local_most = std::ranges::max(logits);
-  double local_sum = 0;
-  for (const float z : logits) local_sum += std::exp((z - local_most) / sampling.temperature);
-  const std::vector<double> parts = gather(communicator_, std::array{local_most, local_sum});
+  // How much all ids weigh at this temperature, without which no rank knows what its own are worth:
+  // by groups of ids and in their order, so that it does not depend on the number of ranks.
+  const std::size_t group_size = logits.size() / groups_;
+  std::vector<double> of_groups;
+  for (int group = 0; group < groups_; ++group) {
+    const std::span ids = logits.subspan(group * group_size, group_size);
+    const double group_most = std::ranges::max(ids);
+    double sum = 0;
+    for (const float z : ids) sum += std::exp((z - group_most) / sampling.temperature);
+    of_groups.insert(of_groups.end(), {group_most, sum});
+  }
+  const std::vector<double> parts = gather(communicator_, of_groups);
   double most = -INFINITY, total = 0;
-  for (std::size_t r = 0; r < parts.size(); r += 2) most = std::max(most, parts[r]);
-  for (std::size_t r = 0; r < parts.size(); r += 2)
-    total += parts[r + 1] * std::exp((parts[r] - most) / sampling.temperature);
+  for (std::size_t g = 0; g < parts.size(); g += 2) most = std::max(most, parts[g]);
+  for (std::size_t g = 0; g < parts.size(); g += 2)
+    total += parts[g + 1] * std::exp((parts[g] - most) / sampling.temperature);
 
   // An id can be in the nucleus only while the more probable ids of its own rank leave room in it.
   MostProbable order(logits);

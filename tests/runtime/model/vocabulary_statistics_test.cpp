@@ -6,8 +6,10 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <thread>
 #include <utility>
 
+#include "parallel/local_group.h"
 #include "runtime/decoding/noise.h"
 
 namespace rubato {
@@ -123,6 +125,46 @@ TEST_F(VocabularyStatisticsTest, SamplesFromTheNucleus) {
       above += std::exp(row(0)[id] / 5.0) / total;
     }
     EXPECT_EQ(candidates()[0].token, sampled(0, allowed)) << "top_p " << p;
+  }
+}
+
+/// Row 0's candidate on so many ranks, each with its slice.
+Candidate candidate_on(int tp, ModelShape shape, StepSequence sequence, std::span<float> logits) {
+  sequence.query.eligible.resize(1);
+  shape.tp_size = tp;
+  LocalGroup group(tp);
+  std::vector<Candidate> found(tp);
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < tp; ++rank) {
+    ranks.emplace_back([&, rank] {
+      ModelShape mine = shape;
+      mine.tp_rank = rank;
+      const auto communicator = group.communicator(rank);
+      VocabularyStatistics statistics(mine, *communicator);
+      found[rank] = statistics.candidates(std::span(&sequence, 1),
+                                          logits.data() + mine.first_vocabulary_id(),
+                                          kVocabulary - 1)[0][0];
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  for (const Candidate& other : found) EXPECT_EQ(other.token, found[0].token);
+  return found[0];
+}
+
+TEST_F(VocabularyStatisticsTest, TheNucleusIsTheSameOnAnyNumberOfRanksToTheLastBit) {
+  std::mt19937_64 random(11);
+  std::normal_distribution<float> normal(0, 1);
+  sequence_.sampling.temperature = 1.3;
+  for (int i = 0; i < 60; ++i) {
+    for (float& z : row(0)) z = normal(random);
+    const double most = std::ranges::max(row(0));
+    double total = 0;
+    for (const float z : row(0)) total += std::exp((z - most) / 1.3);
+    sequence_.sampling.top_p = 1 / total;  // whether a second id is in it, the last bit decides
+    sequence_.sampling.seed = i;
+    const TokenId alone = candidate_on(1, shape_, sequence_, row(0)).token;
+    EXPECT_EQ(candidate_on(2, shape_, sequence_, row(0)).token, alone) << "case " << i;
+    EXPECT_EQ(candidate_on(4, shape_, sequence_, row(0)).token, alone) << "case " << i;
   }
 }
 
