@@ -8,9 +8,11 @@
 namespace rubato {
 
 ConfigOptions::ConfigOptions(CLI::App& command) {
-  command
-      .add_option("--config", file_, "Configuration file; launch/rubato.toml documents every key")
-      ->type_name("FILE");
+  file_option_ =
+      command
+          .add_option(
+              "--config", file_, "Configuration file; launch/rubato.toml documents every key")
+          ->type_name("FILE");
   add_flag(command, "--model", "DIR", "model.path");
   add_flag(command, "--tp", "N", "engine.tp");
   add_flag(command, "--replicas", "N", "engine.replicas");
@@ -44,6 +46,8 @@ void ConfigOptions::add_flag(CLI::App& command,
 }
 
 Result<Config> ConfigOptions::load() const {
+  if (file_option_->count() > 0 && file_.empty())
+    return Error{Code::kInvalidArgument, "--config \"\" names no file", "--config"};
   std::vector<ConfigOverride> overrides;
   for (const std::string& text : sets_) {
     auto parsed = parse_override(text);

@@ -32,6 +32,7 @@ class ConfigOptions {
                 std::string key);
 
   std::filesystem::path file_;
+  const CLI::Option* file_option_;  // which knows whether it was given
   std::vector<std::string> sets_;
   std::vector<std::unique_ptr<Flag>> flags_;
 };

@@ -46,6 +46,16 @@ TEST(ConfigOptions, AFlagWithAnEmptyValueIsNoDefault) {
   EXPECT_EQ(options.load().value().model.path, "");
 }
 
+TEST(ConfigOptions, AnEmptyNameOfAFileIsAnErrorAndNotTheDefaults) {
+  CLI::App command("test");
+  const ConfigOptions options(command);
+  const char* const arguments[] = {"test", "--config", ""};
+  command.parse(3, arguments);
+  const auto config = options.load();
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().param, "--config");
+}
+
 TEST(ConfigOptions, BadValueIsNamedByItsKey) {
   const auto config = load("--port 65536");
   ASSERT_FALSE(config);
