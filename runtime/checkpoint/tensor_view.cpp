@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "runtime/base/bfloat16.h"
 #include "runtime/base/check.h"
 
 namespace rubato {
@@ -11,10 +12,6 @@ namespace {
 
 // How much is asked of the kernel ahead of the copy: enough to keep a disk busy.
 constexpr std::int64_t kBandBytes = 8 << 20;
-
-float float_from_bfloat16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
 
 // Without branches, so that the loop over values is vectorised.
 float float_from_float16(std::uint16_t bits) {
@@ -26,14 +23,6 @@ float float_from_float16(std::uint16_t bits) {
   std::uint32_t result = magnitude >= 0x7c00u ? special : normal;
   result = magnitude < 0x0400u ? std::bit_cast<std::uint32_t>(subnormal) : result;
   return std::bit_cast<float>(result | sign);
-}
-
-std::uint16_t bfloat16_from_float(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const std::uint32_t quiet_nan = (bits >> 16) | 0x0040u;
-  const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
-  return static_cast<std::uint16_t>(is_nan ? quiet_nan : rounded);
 }
 
 template <class Stored>
@@ -55,7 +44,7 @@ void convert(const std::byte* from, DType dtype, std::int64_t count, float* out)
       return;
     case DType::kBFloat16:
       for (std::int64_t i = 0; i < count; ++i) {
-        out[i] = float_from_bfloat16(load<std::uint16_t>(from + 2 * i));
+        out[i] = from_bfloat16(load<std::uint16_t>(from + 2 * i));
       }
       return;
   }
@@ -65,12 +54,12 @@ void convert(const std::byte* from, DType dtype, std::int64_t count, std::uint16
   switch (dtype) {
     case DType::kFloat32:
       for (std::int64_t i = 0; i < count; ++i) {
-        out[i] = bfloat16_from_float(load<float>(from + 4 * i));
+        out[i] = to_bfloat16(load<float>(from + 4 * i));
       }
       return;
     case DType::kFloat16:
       for (std::int64_t i = 0; i < count; ++i) {
-        out[i] = bfloat16_from_float(float_from_float16(load<std::uint16_t>(from + 2 * i)));
+        out[i] = to_bfloat16(float_from_float16(load<std::uint16_t>(from + 2 * i)));
       }
       return;
     case DType::kBFloat16:

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "runtime/base/bfloat16.h"
 #include "runtime/base/check.h"
 
 namespace rubato {
@@ -15,17 +16,11 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 constexpr std::int64_t kFloatsReadAtATime = 4 << 20;
 
-std::uint16_t to_bfloat16_bits(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
 void assign(float value, float& to) {
   to = value;
 }
 void assign(float value, std::uint16_t& to) {
-  to = to_bfloat16_bits(value);
+  to = to_bfloat16(value);
 }
 
 /// Puts the rows [begin, end) of W where the panels want them.

@@ -1,6 +1,5 @@
 #include "tests/support/checkpoint_builder.h"
 
-#include <bit>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <numbers>
 #include <random>
 
+#include "runtime/base/bfloat16.h"
 #include "runtime/base/check.h"
 
 namespace rubato::testing {
@@ -43,11 +43,6 @@ std::size_t element_count(const std::vector<std::int64_t>& shape) {
   std::size_t count = 1;
   for (const std::int64_t size : shape) count *= static_cast<std::size_t>(size);
   return count;
-}
-
-std::uint16_t to_bfloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 // By arithmetic rather than by bits, so that it is no copy of the code under test. Finite values

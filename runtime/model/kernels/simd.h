@@ -8,6 +8,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "runtime/base/bfloat16.h"
 #include "runtime/model/kernels/kernels.h"
 
 namespace rubato {
@@ -59,19 +60,12 @@ inline float widen(float value) {
   return value;
 }
 inline float widen(std::uint16_t bits) {
-  const std::uint32_t wide = std::uint32_t{bits} << 16;
-  float value;
-  std::memcpy(&value, &wide, sizeof value);
-  return value;
+  return from_bfloat16(bits);
 }
 
-/// Nearest bfloat16 value, ties to even; finite input.
+/// Nearest bfloat16 value.
 inline float rounded(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
+  return from_bfloat16(to_bfloat16(value));
 }
 
 inline float rounded_if(float value, bool round) {
@@ -82,9 +76,7 @@ inline void narrow(float value, float& to) {
   to = value;
 }
 inline void narrow(float value, std::uint16_t& to) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  to = static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  to = to_bfloat16(value);
 }
 
 inline Vec select(IntVec mask, Vec yes, Vec no) {

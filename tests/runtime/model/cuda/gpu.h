@@ -3,12 +3,12 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cstdint>
 #include <random>
 #include <vector>
 
 #include "parallel/cuda/cuda_check.h"
+#include "runtime/base/bfloat16.h"
 #include "runtime/model/cuda/device_memory.h"
 #include "runtime/model/cuda/kernels.h"
 
@@ -27,13 +27,6 @@ class GpuTest : public ::testing::Test {
   }
 };
 
-inline std::uint16_t to_bfloat16(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-inline float from_bfloat16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
 inline float as_stored(float x, Element element) {
   return element == Element::kFloat32 ? x : from_bfloat16(to_bfloat16(x));
 }

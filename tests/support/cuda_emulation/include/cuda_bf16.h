@@ -1,19 +1,19 @@
 #pragma once
 
-#include <bit>
 #include <cstdint>
+
+#include "runtime/base/bfloat16.h"
 
 struct __nv_bfloat16 {
   std::uint16_t bits;
 };
 
 inline float __bfloat162float(__nv_bfloat16 x) {
-  return std::bit_cast<float>(std::uint32_t{x.bits} << 16);
+  return rubato::from_bfloat16(x.bits);
 }
 
 inline __nv_bfloat16 __float2bfloat16_rn(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  return {static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+  return {rubato::to_bfloat16(x)};
 }
 
 struct __nv_bfloat162 {
