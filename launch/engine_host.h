@@ -27,7 +27,7 @@ class EngineHost {
   GenerationClient* client();
 
   /// Time that this rank has spent in collectives since the start, waiting for other ranks
-  /// included. Any thread.
+  /// included; those of NCCL, which a GPU makes by itself, are not. Any thread.
   std::int64_t collective_nanoseconds() const;
 
   /// Ends `run` on every rank of the job: as `Coordinator::shut_down`. The job's rank 0 only; any

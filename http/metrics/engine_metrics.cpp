@@ -65,9 +65,10 @@ class Families {
   }
 
   void collective_time() {
-    MetricFamily& family = add("rubato_collective_time_seconds_total",
-                               "Time in collectives between ranks, waiting included",
-                               MetricType::Counter);
+    MetricFamily& family =
+        add("rubato_collective_time_seconds_total",
+            "Time in collectives between ranks, waiting included, but for those of GPUs (NCCL)",
+            MetricType::Counter);
     for (std::size_t i = 0; i < replicas_.size(); ++i)
       family.metric[i].counter.value = replicas_[i].collective_s;
   }

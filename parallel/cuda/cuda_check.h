@@ -5,7 +5,7 @@
 #include "runtime/base/check.h"
 
 /// Ends the process, naming the call, when the CUDA runtime says that it failed. For what cannot be
-/// answered otherwise: running out of memory is found out before (DeviceMemory).
+/// answered otherwise: whether memory suffices is found out before (GpuRank).
 #define RUBATO_CUDA(call)                                                                      \
   do {                                                                                         \
     const cudaError_t rubato_cuda_error = (call);                                              \
