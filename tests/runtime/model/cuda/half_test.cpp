@@ -14,29 +14,29 @@
 namespace rubato::cuda::testing {
 namespace {
 
-constexpr int kCanvas = 140;  // more than one split of keys
-constexpr TokenId kMaskId = 62;
+constexpr int kHalfCanvas = 140;  // more than one split of keys
+constexpr TokenId kHalfMaskId = 62;
 
-struct Said {
+struct StepAnswer {
   std::vector<double> similarity;
   std::vector<Candidate> candidates;
   std::vector<float> mass;
 };
 
-Said step(Model& model, const StepSequence& sequence, int boundary) {
+StepAnswer step(Model& model, const StepSequence& sequence, int boundary) {
   const std::span all(&sequence, 1);
-  Said said;
+  StepAnswer said;
   model.reuse_pass(all);
   said.similarity = model.reduce(all)[0];
   model.refresh(all, std::array{boundary});
   model.compute_logits(all);
-  said.candidates = model.candidates(all, kMaskId)[0];
+  said.candidates = model.candidates(all, kHalfMaskId)[0];
   const auto mass = model.attention_mass(0);
   said.mass.assign(mass.begin(), mass.end());
   return said;
 }
 
-void expect_near(const Said& cpu, const Said& gpu) {
+void expect_near(const StepAnswer& cpu, const StepAnswer& gpu) {
   ASSERT_EQ(cpu.similarity.size(), gpu.similarity.size());
   for (std::size_t i = 0; i < cpu.similarity.size(); ++i)
     EXPECT_NEAR(cpu.similarity[i], gpu.similarity[i], 0.01) << "layer " << i;
@@ -73,12 +73,12 @@ TEST_P(CudaHalf, HeadsOfTensorCoresGiveTheCpusNumbersUpToRounding) {
   LocalGroup group(1);
   const auto communicator = group.communicator(0);
   const ModelWeights weights = load_weights(shape, *checkpoint);
-  CacheStore cache(cache_shape(shape, kCanvas));
+  CacheStore cache(cache_shape(shape, kHalfCanvas));
   CpuModel cpu(shape, weights, cache, *communicator);
-  Rank gpu(shape, *checkpoint, *communicator, kCanvas);
+  Rank gpu(shape, *checkpoint, *communicator, kHalfCanvas);
 
-  std::vector<TokenId> canvas(kCanvas);
-  for (int i = 0; i < kCanvas; ++i) canvas[i] = (7 * i + i / 9) % 60;
+  std::vector<TokenId> canvas(kHalfCanvas);
+  for (int i = 0; i < kHalfCanvas; ++i) canvas[i] = (7 * i + i / 9) % 60;
   StepSequence full;
   full.canvas = canvas;
   full.track = true;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kCanvas = 150, kMostSequences = 4, kHeadRows = 100;
 constexpr std::int64_t kCacheTokens = kMostSequences * kCanvas;  // more than a bucket has
-constexpr TokenId kMaskId = 62;
+constexpr TokenId kScratchMaskId = 62;
 
 /// What all sequences of a step do.
 struct Kind {
@@ -65,7 +65,7 @@ class CudaScratch : public ::testing::Test {
     rank_->model.reduce(sequences);
     rank_->model.refresh(sequences, boundaries);
     rank_->model.compute_logits(sequences);
-    rank_->model.candidates(sequences, kMaskId);
+    rank_->model.candidates(sequences, kScratchMaskId);
   }
 
   /// Of the GPU's memory, at most so far, besides weights and caches.
