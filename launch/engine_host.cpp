@@ -214,8 +214,8 @@ void EngineHost::shut_down(bool finish_running) {
   if (parts_->front) parts_->front->shut_down(finish_running);
 }
 
-Status EngineHost::run() {
-  const Status status = run_steps();
+Status EngineHost::run(const std::function<void()>& started) {
+  const Status status = run_steps(started);
   if (!status && parts_->coordinator) parts_->coordinator->fail(status.error());
   parts_->leader.reset();  // tells rank 0
   if (!status && !parts_->is_front) end_for_failure(parts_->world_rank, status.error().message);
@@ -223,7 +223,7 @@ Status EngineHost::run() {
   return status;
 }
 
-Status EngineHost::run_steps() {
+Status EngineHost::run_steps(const std::function<void()>& started) {
   // The number is the calling thread's own, hence set here and not where the engine was made.
   at::set_num_threads(parts_->num_threads);
   // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
@@ -232,6 +232,7 @@ Status EngineHost::run_steps() {
                              .eos = parts_->config.eos_token_id};
   try {
     Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
+    if (started) started();
     return StepLoop(model, *parts_->control, tokens, parts_->coordinator.get()).run();
   } catch (const std::exception& failure) {  // of the device, while it starts
     return Error{Code::kInternal, concat("the model cannot start: ", failure.what())};

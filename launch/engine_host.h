@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "launch/config.h"
@@ -34,15 +35,16 @@ class EngineHost {
   /// thread.
   void shut_down(bool finish_running);
 
-  /// Makes steps until the engine is shut down; on rank 0, until all replicas have ended. The
-  /// calling thread is the engine thread. A rank that cannot go on ends its process, and with it
-  /// the job (`end_for_failure`); rank 0 returns the error, to write out its answers and do so
-  /// then.
-  Status run();
+  /// Makes steps until the engine is shut down; on rank 0, until all replicas have ended. Calls
+  /// `started`, if given, before the first one, when all ranks have met for it: from then on a rank
+  /// that does not answer ends the job. The calling thread is the engine thread. A rank that cannot
+  /// go on ends its process, and with it the job (`end_for_failure`); rank 0 returns the error, to
+  /// write out its answers and do so then.
+  Status run(const std::function<void()>& started = {});
 
  private:
   struct Parts;
-  Status run_steps();
+  Status run_steps(const std::function<void()>& started);
   explicit EngineHost(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -82,13 +82,7 @@ int serve_front(const Config& config,
                 *host.client(),
                 text->defaults);
   Status ready = server.start();
-  if (ready) ready = announce(url_of(config.server.bind, server.port()), ready_file);
-  if (!ready) {
-    host.shut_down(/*finish_running=*/false);
-    if (Status ended = host.run(); !ended) log_error(ended.error().message);
-    const bool asked_wrongly = ready.error().code == Code::kInvalidArgument;
-    return fail(ready.error(), asked_wrongly ? kCannotStart : kFailed);
-  }
+  if (!ready) host.shut_down(/*finish_running=*/false);
   DrainDeadline deadline;
   int stops = 0;
   signals.listen([&](int) {
@@ -101,7 +95,17 @@ int serve_front(const Config& config,
       host.shut_down(/*finish_running=*/false);
     });
   });
-  const Status status = host.run();
+  const Status status = host.run([&] {
+    if (ready) ready = announce(url_of(config.server.bind, server.port()), ready_file);
+    if (!ready) host.shut_down(/*finish_running=*/false);
+  });
+  if (!ready) {
+    signals.stop();
+    deadline.cancel();
+    if (!status) log_error(status.error().message);
+    const bool asked_wrongly = ready.error().code == Code::kInvalidArgument;
+    return fail(ready.error(), asked_wrongly ? kCannotStart : kFailed);
+  }
   server.stop_accepting();
   // The engine has answered everything; what is left is to write it out.
   const auto written_by = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -146,8 +150,10 @@ void add_serve_command(CLI::App& app, ProgramArguments program, Action& action) 
   CLI::App* command =
       app.add_subcommand("serve", "Serve a model over HTTP; start it with mpirun -np RANKS");
   const auto arguments = std::make_shared<ServeArguments>(*command);
-  command->add_option(
-      "--ready-file", arguments->ready_file, "File to write the URL to once requests are taken");
+  command
+      ->add_option(
+          "--ready-file", arguments->ready_file, "File to write the URL to once requests are taken")
+      ->check([](const std::string& path) { return path.empty() ? "a path is wanted" : ""; });
   command->callback([arguments, program, &action] {
     action = [arguments, program] { return serve(*arguments, program); };
   });
