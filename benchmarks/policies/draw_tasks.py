@@ -20,12 +20,14 @@ def record(task, question, answer):
     if task == "code":
         entry = answer.split("def ")[1].split("(")[0]
         return {"question": question, "score": "python", "expected": answer, "entry": entry, "inputs": INPUTS}
+    if task == "savings":
+        return {"question": question, "score": "begins", "expected": answer}
     return {"question": question, "score": "number", "expected": answer.split("#### ")[1]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=400, help="questions of each task (default %(default)s)")
+    parser.add_argument("--count", type=int, default=400, help="questions of each task, a quarter of savings (default %(default)s)")
     parser.add_argument("--seed", type=int, default=251014973, help="(default %(default)s)")
     arguments = parser.parse_args()
     sys.path.insert(0, str(RECIPE))
@@ -34,7 +36,8 @@ def main():
     for task in tasks.TASKS:
         rng = random.Random(f"{arguments.seed} {task}")
         lines = {}
-        while len(lines) < arguments.count:  # no question twice
+        count = arguments.count // 4 if task == "savings" else arguments.count  # they are long
+        while len(lines) < count:  # no question twice
             _, question, answer, _ = tasks.sample(rng, task)
             lines.setdefault(question, json.dumps(record(task, question, answer)))
         (HERE / "tasks" / f"{task}.jsonl").write_text("\n".join(lines.values()) + "\n")

@@ -11,6 +11,11 @@ std::optional<std::int64_t> leading_number(std::string_view text) {
   return failure == std::errc() ? std::optional(number) : std::nullopt;
 }
 
+bool begins(std::string_view answer, std::string_view expected) {
+  const std::string_view lines = answer.substr(0, answer.rfind('\n') + 1);
+  return !lines.empty() && expected.starts_with(lines);
+}
+
 }  // namespace
 
 std::optional<std::int64_t> number_after_hashes(std::string_view text) {
@@ -31,6 +36,8 @@ Result<bool> is_right(const Question& question, std::string_view answer, PythonS
     case Scoring::kPython:
       if (answer == question.expected) return true;
       return python.same_function(question, answer);
+    case Scoring::kBegins:
+      return begins(answer, question.expected);
   }
   return false;
 }

@@ -35,9 +35,15 @@ Result<Question> parse_question(const std::string& line) {
   question.expected = *text_of(record, "expected");
   const json::string& score = *text_of(record, "score");
   if (score == "number") return question;
-  if (score != "python")
-    return invalid_tasks(
-        concat("has \"score\": \"", std::string(score), "\"; allowed: \"number\", \"python\""));
+  if (score == "begins") {
+    question.scoring = Scoring::kBegins;
+    return question;
+  }
+  if (score != "python") {
+    return invalid_tasks(concat("has \"score\": \"",
+                                std::string(score),
+                                "\"; allowed: \"number\", \"python\", \"begins\""));
+  }
   question.scoring = Scoring::kPython;
   const json::string* entry = text_of(record, "entry");
   const json::value* inputs = record.if_contains("inputs");

@@ -13,13 +13,14 @@ enum class Scoring {
   kNumber,  ///< the number after the last "#### " equals `expected`
   kPython,  ///< the function `entry` gives what the one in `expected` gives, for every one of
             ///< `inputs`
+  kBegins,  ///< its whole lines, of which there are some, are the first ones of `expected`
 };
 
 /// One user message and what a right answer to it is.
 struct Question {
   std::string text;
   Scoring scoring = Scoring::kNumber;
-  std::string expected;  ///< a number, or Python source
+  std::string expected;  ///< a number, Python source, or the lines of a longer answer
   std::string entry;     ///< kPython: the function's name
   std::string inputs;    ///< kPython: JSON, a list of argument lists
 };

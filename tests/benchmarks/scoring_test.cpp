@@ -48,6 +48,22 @@ TEST_F(ScoringTest, ANumberIsComparedAsOne) {
   EXPECT_FALSE(right(question, "23"));
 }
 
+TEST_F(ScoringTest, AListIsRightAsFarAsItsWholeLinesGo) {
+  const Question question{.text = "?",
+                          .scoring = Scoring::kBegins,
+                          .expected = "1: 7\n2: 14\n3: 21\n4: 28",
+                          .entry = {},
+                          .inputs = {}};
+  EXPECT_TRUE(right(question, "1: 7\n2: 14\n3: 2"));
+  EXPECT_TRUE(right(question, "1: 7\n2: 14\n9"));  // cut off: not looked at
+  EXPECT_TRUE(right(question, question.expected));
+  EXPECT_FALSE(right(question, "1: 7\n2: 15\n3: 21\n"));
+  EXPECT_FALSE(right(question, "2: 14\n3: 21\n"));
+  EXPECT_FALSE(right(question, "1: 7\n2: 14\n3: 21\n4: 28\n5: 35\n"));
+  EXPECT_FALSE(right(question, "1: 7"));
+  EXPECT_FALSE(right(question, ""));
+}
+
 TEST_F(ScoringTest, CodeIsRightIfItDoesTheSame) {
   const Question question = code_question();
   EXPECT_TRUE(right(question, question.expected));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/support/temporary_folder.h"
@@ -34,6 +35,16 @@ TEST(EmbeddedTasks, HoldFourHundredQuestionsEachAndNoneTwice) {
     EXPECT_EQ(task->questions.size(), 400u) << name;
     EXPECT_EQ(texts.size(), 400u) << name;
     EXPECT_EQ(task->needs_python(), name == std::string("code"));
+  }
+}
+
+TEST(EmbeddedTasks, ListsAreLongerThanTheCanvasesTheyAreAskedOf) {
+  const auto task = load_task(kTasks, "savings");
+  ASSERT_TRUE(task.ok()) << task.error().message;
+  EXPECT_EQ(task->questions.size(), 100u);
+  for (const Question& question : task->questions) {
+    EXPECT_EQ(question.scoring, Scoring::kBegins);
+    EXPECT_EQ(std::ranges::count(question.expected, '\n'), 129) << question.text;
   }
 }
 
@@ -81,7 +92,7 @@ TEST(LoadTask, AnUnknownNameListsTheTasksThereAre) {
   const auto task = load_task(kTasks, "poems");
   ASSERT_FALSE(task.ok());
   EXPECT_THAT(task.error().message,
-              AllOf(HasSubstr("poems"), HasSubstr("chain, code, word_problem")));
+              AllOf(HasSubstr("poems"), HasSubstr("chain, code, savings, word_problem")));
 }
 
 }  // namespace
