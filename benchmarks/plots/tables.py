@@ -26,6 +26,13 @@ def number(value):
     return "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
+def speed(line):
+    """Tokens a second, and how far the runs lie apart where there were several."""
+    seconds = line["seconds_of_each_repetition"]
+    spread = f" ± {50 * (max(seconds) - min(seconds)) / line['seconds']:.0f} %" if len(seconds) > 1 else ""
+    return number(line["tokens_per_second"]) + spread
+
+
 def policies_table(report):
     """Every contender at every length, over all tasks."""
     head = ["length", "policy", "right", "tokens/s", "speed", "passes", "tokens a pass", "refreshed", "rows", "cache MiB"]
@@ -40,7 +47,7 @@ def policies_table(report):
                     length,
                     f"`{line['policy']}`",
                     accuracy(line),
-                    number(line["tokens_per_second"]),
+                    speed(line),
                     f"{line['tokens_per_second'] / base:.1f} x",
                     number(line["forward_passes"] / questions),
                     f"{line['tokens_per_forward_pass']:.2f}",

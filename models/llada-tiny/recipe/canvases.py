@@ -1,12 +1,13 @@
 """What the model is trained on: canvases of prompt, answer and padding, which positions are masked, and their weights in the loss."""
 import random
+import re
 
 import torch
 
 import tasks
 from tokenizer import prompt
 
-SHAPES = [(128, 40), (192, 26), (256, 20), (352, 14), (608, 8)]  # canvas length, canvases a batch; few, for each is compiled
+SHAPES = [(128, 40), (192, 26), (256, 20), (352, 14), (608, 8), (864, 6), (1120, 5)]  # canvas length, canvases a batch; few, for each is compiled
 EOS_FILL_WEIGHT = 0.1  # EOS beyond the answer is easy; keep it from drowning the answer
 
 
@@ -133,6 +134,74 @@ class Drill(Canvases):
                 return ids, masked, weight
 
 
+class ListDrill(Canvases):
+    """Beginnings of lists of savings, of which most lines are asked at once.
+
+    As in `Drill`, the lines that are shown do not betray those that are asked: a shown line starts from a number of its own,
+    and the one to three lines behind it, which are masked, go on from there.
+    """
+
+    def __init__(self, tokenizer, seed):
+        super().__init__(tokenizer, seed)
+        self.waiting = {}
+
+    def sample(self):
+        rng = self.rng
+        question, answer, _ = tasks.savings(rng)
+        start, gain = (int(x) for x in re.findall(r"\d+", question)[:2])
+        weeks = rng.randint(40, answer.count("\n"))
+        ids = self.encode(prompt(question))
+        masked, weight = [False] * len(ids), [0.0] * len(ids)
+
+        def put(text, hide, w=1.0):
+            new = self.encode(text)
+            ids.extend(new)
+            masked.extend([hide] * len(new))
+            weight.extend([w if hide else 0.0] * len(new))
+
+        cut = rng.randint(weeks // 2, weeks) if rng.random() < 0.4 else weeks + 1
+        value, hidden = start, 2 if rng.random() < 0.7 else 0  # the first lines follow from the question
+        for week in range(1, weeks + 1):
+            if week > cut:
+                put(f"{week}: {value + gain}\n", True, 0.0)
+                value += gain
+                continue
+            if hidden == 0:
+                value = rng.randint(max(2, gain), 999 - 5 * gain) if rng.random() < 0.5 else start + gain * (week + rng.randint(-3, 3))
+                value = max(value, 1)
+                put(f"{week}: {value}\n", False)
+                hidden = rng.randint(1, 3)
+                continue
+            value += gain
+            hidden -= 1
+            head = rng.random()
+            put(f"{week}", head < 0.6)
+            put(":", head < 0.4)
+            put(" ", head < 0.3)
+            digits, known = str(value), rng.random()
+            for j, digit in enumerate(digits):
+                put(digit, not (known < 0.15 and j == 0 or known > 0.85 and j == len(digits) - 1), 2.0)
+            put("\n", rng.random() < 0.6)
+        return ids, masked, weight
+
+    def batch(self):
+        while True:
+            row = self.sample()
+            if len(row[0]) > SHAPES[-1][0]:
+                continue
+            shape = next(s for s in SHAPES if s[0] >= len(row[0]))
+            waiting = self.waiting.setdefault(shape, [])
+            waiting.append(row)
+            if len(waiting) == shape[1]:
+                self.waiting[shape] = []
+                ids = self.pack([r[0] for r in waiting], shape[0])
+                masked, weight = torch.zeros(ids.shape, dtype=torch.bool), torch.zeros(ids.shape)
+                for i, (_, m, w) in enumerate(waiting):
+                    masked[i, :len(m)], weight[i, :len(w)] = torch.tensor(m), torch.tensor(w)
+                    masked[i, len(m):] = True
+                return ids, masked, weight
+
+
 class Decoding(Canvases):
     """Canvases as the decoder itself leaves them: a pool of answers in the middle of being decoded by the model under training.
 
@@ -142,13 +211,13 @@ class Decoding(Canvases):
     """
 
     BLOCK, WINDOW = 32, 16
-    LARGEST = {"word_problem": 2, "chain": 5, "code": 2}  # how many of the shapes are used
-    POOL = {"word_problem": 240, "chain": 240, "code": 160}
+    LARGEST = {"word_problem": 2, "chain": 5, "code": 2, "savings": 7}  # how many of the shapes are used
+    POOL = {"word_problem": 240, "chain": 240, "code": 160, "savings": 120}
     SKIP = 0.15  # how often a canvas is carried on to a place somewhat farther on, everything before it committed
 
     def __init__(self, tokenizer, seed, short_chains=0.0):
         super().__init__(tokenizer, seed)
-        self.short_chains, self.pools = short_chains, {}
+        self.short_chains, self.pools, self.newline = short_chains, {}, self.encode("\n")[0]
 
     def fresh(self, pool, task, i):
         question, answer = self.pair(task)
@@ -158,10 +227,21 @@ class Decoding(Canvases):
         row = question + answer
         pool["ids"][i] = self.eos
         pool["ids"][i, :len(row)] = torch.tensor(row)
-        pool["masked"][i] = torch.arange(pool["ids"].shape[1]) >= len(question)
+        done = self.far_on(answer) if task == "savings" else 0
+        pool["masked"][i] = torch.arange(pool["ids"].shape[1]) >= len(question) + done
         pool["start"][i], pool["end"][i] = len(question), len(row)
         pool["threshold"][i] = 0.9 if self.rng.random() < 0.6 else self.rng.uniform(0.6, 0.97)
         pool["blocks"][i] = self.rng.random() < 0.5
+
+    def far_on(self, answer):
+        """How much of a list is given: anything, or all before its numbers grow longer, which is rare in it and comes often so."""
+        line_ends = [i + 1 for i, token in enumerate(answer) if token == self.newline]
+        sizes = [b - a for a, b in zip(line_ends, line_ends[1:])]
+        longer = [i for i, (a, b) in enumerate(zip(sizes, sizes[1:])) if b > a]
+        where = self.rng.random()
+        if where < 0.3:
+            return line_ends[max(0, self.rng.choice(longer) - self.rng.randint(0, 2))]
+        return line_ends[self.rng.randrange(len(line_ends) - 4)] if where < 0.7 else 0
 
     def pool(self, task):
         if task not in self.pools:
@@ -213,13 +293,13 @@ class Decoding(Canvases):
 class Uniform(Canvases):
     """LLaDA's own masking: a share t of the answer part, loss weighted by 1 / t."""
 
-    def __init__(self, tokenizer, seed):
+    def __init__(self, tokenizer, seed, mix):
         super().__init__(tokenizer, seed)
-        self.waiting = {}
+        self.waiting, self.mix = {}, mix
 
     def batch(self):
         while True:
-            task, *_ = self.rng.choices(["word_problem", "chain", "code"], [5, 4, 3])
+            task, = self.rng.choices(["word_problem", "chain", "code", "savings"], self.mix)
             question, answer = self.pair(task)
             shape = next(s for s in SHAPES if s[0] >= len(question) + len(answer))
             waiting = self.waiting.setdefault(shape, [])

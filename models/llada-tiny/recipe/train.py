@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from canvases import Decoding, Drill, Uniform
+from canvases import Decoding, Drill, ListDrill, Uniform
 from model import LLaDA, read_weights, save
 from muon import Muon
 from unrolled import Decodes, Unrolled, forward
@@ -39,7 +39,8 @@ def arguments():
     args.add_argument("--elastic", type=float, default=0.0, help="share of steps on decodes under `elastic`")
     args.add_argument("--rows", type=int, default=7000, help="rows of an elastic step, about")
     args.add_argument("--soften", type=float, default=0.65, help="what logits are scaled by while decoding under `elastic` (soften.py)")
-    args.add_argument("--mix", default="3,5,1.4", help="word problems, chains, code among decoding and elastic steps")
+    args.add_argument("--list-drill", type=float, default=0.0, help="share of steps on lists with most lines asked")
+    args.add_argument("--mix", default="3,5,1.4,3", help="word problems, chains, code, savings among decoding and elastic steps")
     args.add_argument("--long-chains", type=float, default=0.5)
     args.add_argument("--short-chains", type=float, default=0.3)
     args.add_argument("--focus", type=float, default=1.0, help="focal loss: exponent of one minus the right token's probability")
@@ -51,14 +52,16 @@ def arguments():
 
 
 class Batches:
-    """The four sorts of batches, mixed."""
+    """The sorts of batches, mixed."""
 
     def __init__(self, tokenizer, a):
-        self.drill, self.uniform = Drill(tokenizer, a.seed + 7, a.long_chains), Uniform(tokenizer, a.seed + 16007)
         self.mix = [float(x) for x in a.mix.split(",")]
+        self.drill, self.uniform = Drill(tokenizer, a.seed + 7, a.long_chains), Uniform(tokenizer, a.seed + 16007, self.mix)
+        self.lists = ListDrill(tokenizer, a.seed + 32007)
         self.decoding, self.decodes = Decoding(tokenizer, a.seed + 8007, a.short_chains), Decodes(tokenizer, a.seed + 24007, self.mix, a.soften)
         self.rng, self.rows, self.focus = random.Random(a.seed), a.rows, a.focus
-        self.shares = {"drill": a.drill, "uniform": a.uniform, "elastic": a.elastic, "decoding": 1 - a.drill - a.uniform - a.elastic}
+        self.shares = {"drill": a.drill, "uniform": a.uniform, "elastic": a.elastic, "list_drill": a.list_drill}
+        self.shares["decoding"] = 1 - sum(self.shares.values())
 
     def loss(self, model):
         """The kind of the next batch and the model's loss on it."""
@@ -67,10 +70,10 @@ class Batches:
             u = Unrolled(self.decodes.next(model, self.rows))
             return kind, focal_loss(forward(model, u), u.target, u.weight, self.focus)
         if kind == "decoding":
-            kind, = self.rng.choices(["word_problem", "chain", "code"], self.mix)
+            kind, = self.rng.choices(["word_problem", "chain", "code", "savings"], self.mix)
             ids, masked, weight = self.decoding.batch(kind)
         else:
-            ids, masked, weight = (self.drill if kind == "drill" else self.uniform).batch()
+            ids, masked, weight = {"drill": self.drill, "uniform": self.uniform, "list_drill": self.lists}[kind].batch()
         asked = weight > 0
         logits = model(ids.masked_fill(masked, self.drill.mask), asked)
         loss = focal_loss(logits, ids[asked], weight[asked], self.focus)

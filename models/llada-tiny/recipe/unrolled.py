@@ -28,7 +28,8 @@ class Decodes(Canvases):
     """Answers decoded by the model under training: it says when a position is committed, the right token is what is committed."""
 
     GROUP = 24  # canvases decoded side by side
-    LENGTHS = {"word_problem": [192, 320, 576], "chain": [320, 320, 416, 576], "code": [192, 320, 576]}
+    LENGTHS = {"word_problem": [192, 320, 576], "chain": [320, 320, 416, 576], "code": [192, 320, 576],
+               "savings": [352, 608, 608, 1120]}
 
     def __init__(self, tokenizer, seed, mix, soften):
         super().__init__(tokenizer, seed)
@@ -47,9 +48,11 @@ class Decodes(Canvases):
         """Right ids, which of them are masked, and where each answer ends."""
         task, = self.rng.choices(list(self.LENGTHS), self.mix)
         length, pairs = self.rng.choice(self.LENGTHS[task]), []
-        while len(pairs) < self.GROUP:
+        while len(pairs) < (self.GROUP if task != "savings" else self.GROUP // 4):
             question, answer = self.pair(task)
-            if len(question) + len(answer) + 4 <= length:
+            if task == "savings":
+                answer = answer[:length - len(question)]  # it fills whatever canvas there is
+            if len(question) + len(answer) + 4 <= length or task == "savings":
                 pairs.append((question, answer))
         start, end = torch.tensor([(len(q), len(q) + len(a)) for q, a in pairs]).T[:, :, None]
         return self.pack([q + a for q, a in pairs], length), torch.arange(length) >= start, end
