@@ -15,7 +15,7 @@ class Canvases:
     """Questions and answers as token ids, packed into canvases (prompt, answer, <|eot_id|>, EOS to the end) of a few lengths."""
 
     def __init__(self, tokenizer, seed):
-        self.rng, self.tokenizer = random.Random(seed), tokenizer
+        self.rng, self.tokenizer, self.gathering = random.Random(seed), tokenizer, {}
         self.id = tokenizer.token_to_id
         self.eos, self.eot, self.mask = self.id("<|endoftext|>"), self.id("<|eot_id|>"), self.id("<|mdm_mask|>")
 
@@ -26,6 +26,18 @@ class Canvases:
         """A question and its answer as token ids."""
         _, question, answer, _ = tasks.sample(self.rng, task)
         return self.encode(prompt(question)), self.encode(answer) + [self.eot]
+
+    def gathered(self, draw):
+        """Rows that `draw` gives (their ids first), of one shape, once there are enough for a batch of it; and that shape's length."""
+        while True:
+            row = draw()
+            shape = next((s for s in SHAPES if s[0] >= len(row[0])), None)
+            if shape is None:
+                continue
+            waiting = self.gathering.setdefault(shape, [])
+            waiting.append(row)
+            if len(waiting) == shape[1]:
+                return self.gathering.pop(shape), shape[0]
 
     def pack(self, rows, length):
         ids = torch.full((len(rows), length), self.eos)
@@ -44,7 +56,7 @@ class Drill(Canvases):
 
     def __init__(self, tokenizer, seed, long_chains):
         super().__init__(tokenizer, seed)
-        self.waiting, self.long_chains = {}, long_chains
+        self.long_chains = long_chains
 
     def lines(self, task):
         """The question's ids and the answer's lines as (first operand, sign, second operand, result)."""
@@ -115,26 +127,21 @@ class Drill(Canvases):
             weight.append(0.0)
         return ids, masked, weight, cut
 
+    def draw(self):
+        return self.sample("word_problem" if self.rng.random() < 0.5 else "chain")
+
     def batch(self):
-        while True:
-            task = "word_problem" if self.rng.random() < 0.5 else "chain"
-            row = self.sample(task)
-            shape = next(s for s in SHAPES if s[0] >= len(row[0]))
-            waiting = self.waiting.setdefault(shape, [])
-            waiting.append(row)
-            if len(waiting) == shape[1]:
-                self.waiting[shape] = []
-                length = shape[0]
-                ids = self.pack([r[0] for r in waiting], length)
-                masked, weight = torch.zeros(ids.shape, dtype=torch.bool), torch.zeros(ids.shape)
-                for i, (_, m, w, cut) in enumerate(waiting):
-                    masked[i, :len(m)], weight[i, :len(w)] = torch.tensor(m), torch.tensor(w)
-                    if cut is not None:
-                        masked[i, len(m):] = True
-                return ids, masked, weight
+        rows, length = self.gathered(self.draw)
+        ids = self.pack([r[0] for r in rows], length)
+        masked, weight = torch.zeros(ids.shape, dtype=torch.bool), torch.zeros(ids.shape)
+        for i, (_, m, w, cut) in enumerate(rows):
+            masked[i, :len(m)], weight[i, :len(w)] = torch.tensor(m), torch.tensor(w)
+            if cut is not None:
+                masked[i, len(m):] = True
+        return ids, masked, weight
 
 
-class ListDrill(Canvases):
+class ListDrill(Drill):
     """Beginnings of lists of savings, of which most lines are asked at once.
 
     As in `Drill`, the lines that are shown do not betray those that are asked: a shown line starts from a number of its own,
@@ -142,10 +149,9 @@ class ListDrill(Canvases):
     """
 
     def __init__(self, tokenizer, seed):
-        super().__init__(tokenizer, seed)
-        self.waiting = {}
+        super().__init__(tokenizer, seed, long_chains=0)
 
-    def sample(self):
+    def draw(self):
         rng = self.rng
         question, answer, _ = tasks.savings(rng)
         start, gain = (int(x) for x in re.findall(r"\d+", question)[:2])
@@ -182,24 +188,7 @@ class ListDrill(Canvases):
             for j, digit in enumerate(digits):
                 put(digit, not (known < 0.15 and j == 0 or known > 0.85 and j == len(digits) - 1), 2.0)
             put("\n", rng.random() < 0.6)
-        return ids, masked, weight
-
-    def batch(self):
-        while True:
-            row = self.sample()
-            if len(row[0]) > SHAPES[-1][0]:
-                continue
-            shape = next(s for s in SHAPES if s[0] >= len(row[0]))
-            waiting = self.waiting.setdefault(shape, [])
-            waiting.append(row)
-            if len(waiting) == shape[1]:
-                self.waiting[shape] = []
-                ids = self.pack([r[0] for r in waiting], shape[0])
-                masked, weight = torch.zeros(ids.shape, dtype=torch.bool), torch.zeros(ids.shape)
-                for i, (_, m, w) in enumerate(waiting):
-                    masked[i, :len(m)], weight[i, :len(w)] = torch.tensor(m), torch.tensor(w)
-                    masked[i, len(m):] = True
-                return ids, masked, weight
+        return ids, masked, weight, weeks  # what is behind the list is masked
 
 
 class Decoding(Canvases):
@@ -295,20 +284,18 @@ class Uniform(Canvases):
 
     def __init__(self, tokenizer, seed, mix):
         super().__init__(tokenizer, seed)
-        self.waiting, self.mix = {}, mix
+        self.mix = mix
+
+    def draw(self):
+        task, = self.rng.choices(["word_problem", "chain", "code", "savings"], self.mix)
+        question, answer = self.pair(task)
+        return question + answer, len(question)
 
     def batch(self):
-        while True:
-            task, = self.rng.choices(["word_problem", "chain", "code", "savings"], self.mix)
-            question, answer = self.pair(task)
-            shape = next(s for s in SHAPES if s[0] >= len(question) + len(answer))
-            waiting = self.waiting.setdefault(shape, [])
-            waiting.append((question, answer))
-            if len(waiting) == shape[1]:
-                self.waiting[shape] = []
-                ids = self.pack([q + a for q, a in waiting], shape[0])
-                start, end = torch.tensor([len(q) for q, _ in waiting])[:, None], torch.tensor([len(q) + len(a) for q, a in waiting])[:, None]
-                at, count = torch.arange(shape[0])[None], len(waiting)
-                share = ((torch.arange(count) + torch.rand(1)) / count)[torch.randperm(count)].clamp(0.05, 1)[:, None]  # evenly spread t
-                masked = (torch.rand(ids.shape) < share) & (at >= start)
-                return ids, masked, torch.where(at < end, 1.0, EOS_FILL_WEIGHT) * masked * (0.25 / share)
+        rows, length = self.gathered(self.draw)
+        ids = self.pack([row for row, _ in rows], length)
+        start, end = torch.tensor([start for _, start in rows])[:, None], torch.tensor([len(row) for row, _ in rows])[:, None]
+        at, count = torch.arange(length)[None], len(rows)
+        share = ((torch.arange(count) + torch.rand(1)) / count)[torch.randperm(count)].clamp(0.05, 1)[:, None]  # evenly spread t
+        masked = (torch.rand(ids.shape) < share) & (at >= start)
+        return ids, masked, torch.where(at < end, 1.0, EOS_FILL_WEIGHT) * masked * (0.25 / share)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tokenizer import CHAT_TEMPLATE
 
 CONFIG = dict(d_model=256, n_layers=6, n_heads=8, mlp_hidden_size=768, embedding_size=576, rope_theta=10000.0,
-              rms_norm_eps=1e-5, max_sequence_length=1280)
+              rms_norm_eps=1e-5, max_sequence_length=1024)
 
 
 class RMSNorm(nn.Module):

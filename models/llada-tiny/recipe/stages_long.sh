@@ -9,7 +9,7 @@
 # began from its checkpoint of step 250.
 set -e
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
-train="python train.py --tokenizer start/tokenizer.json --steps 100000 --eager --threads 2"
+train="python train.py --context 1280 --tokenizer start/tokenizer.json --steps 100000 --eager --threads 2"
 python soften.py .. start 1.25 # as before its last step
 $train --init start --out long1 --minutes 40 --hold 0.4 --warmup 20 --lr 5e-4 --muon 0.005 \
     --drill 0.08 --list-drill 0.35 --uniform 0.05 --elastic 0.12 --mix 2,4,0.8,4 --short-chains 0.1 --ema 0.985 --seed 9000

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from canvases import Decoding, Drill, ListDrill, Uniform
-from model import LLaDA, read_weights, save
+from model import CONFIG, LLaDA, read_weights, save
 from muon import Muon
 from unrolled import Decodes, Unrolled, forward
 
@@ -40,7 +40,8 @@ def arguments():
     args.add_argument("--rows", type=int, default=7000, help="rows of an elastic step, about")
     args.add_argument("--soften", type=float, default=0.65, help="what logits are scaled by while decoding under `elastic` (soften.py)")
     args.add_argument("--list-drill", type=float, default=0.0, help="share of steps on lists with most lines asked")
-    args.add_argument("--mix", default="3,5,1.4,3", help="word problems, chains, code, savings among decoding and elastic steps")
+    args.add_argument("--mix", default="3,5,1.4", help="word problems, chains, code, savings among decoding and elastic steps")
+    args.add_argument("--context", type=int, default=1024, help="positions that the checkpoint says it has")
     args.add_argument("--long-chains", type=float, default=0.5)
     args.add_argument("--short-chains", type=float, default=0.3)
     args.add_argument("--focus", type=float, default=1.0, help="focal loss: exponent of one minus the right token's probability")
@@ -56,6 +57,7 @@ class Batches:
 
     def __init__(self, tokenizer, a):
         self.mix = [float(x) for x in a.mix.split(",")]
+        self.mix += [0.0] * (4 - len(self.mix))  # without the last: no lists
         self.drill, self.uniform = Drill(tokenizer, a.seed + 7, a.long_chains), Uniform(tokenizer, a.seed + 16007, self.mix)
         self.lists = ListDrill(tokenizer, a.seed + 32007)
         self.decoding, self.decodes = Decoding(tokenizer, a.seed + 8007, a.short_chains), Decodes(tokenizer, a.seed + 24007, self.mix, a.soften)
@@ -129,6 +131,7 @@ def main():
     torch.set_num_threads(a.threads)
     torch.set_flush_denormal(True)
     print(vars(a), flush=True)
+    CONFIG["max_sequence_length"] = a.context
     tokenizer, model = Tokenizer.from_file(a.tokenizer), LLaDA()
     if a.init:
         model.load_state_dict(read_weights(a.init))
