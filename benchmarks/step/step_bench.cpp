@@ -68,6 +68,7 @@ double run_ms(Model& model, const Workload& work) {
 void count_work(const ModelShape& shape, StepResult& result) {
   const StepCase& step = result.step;
   const double size = shape.storage == Storage::kFloat32 ? 4 : 2;
+  const double weight_size = shape.float8 ? 1 : size;  // of the layers; not the head's
   const double layers = step.rows == 0 ? shape.num_layers - step.boundary : shape.num_layers;
   const double width = shape.local_head_width(), d = shape.d_model;
   const double per_layer = 4 * d * width + 3 * d * shape.local_mlp_width();
@@ -76,7 +77,7 @@ void count_work(const ModelShape& shape, StepResult& result) {
   const double window =
       double{1} * step.sequences * std::min(kWindow, step.rows == 0 ? step.canvas : step.rows);
   const double keys_and_values = 2.0 * step.sequences * step.canvas * width * layers;
-  result.gigabytes = (per_layer * layers + head + keys_and_values) * size / 1e9;
+  result.gigabytes = (per_layer * layers * weight_size + (head + keys_and_values) * size) / 1e9;
   result.teraflop = (2 * rows * per_layer * layers + 2 * window * head +
                      4 * rows * step.canvas * width * layers) /
                     1e12;

@@ -22,13 +22,15 @@ TEST(ConfigOptions, NothingGivenIsTheDefaults) {
 }
 
 TEST(ConfigOptions, FlagsNameTheirKeys) {
-  const auto config = load("--model m --tp 4 --port 0 --device cpu --dtype bfloat16");
+  const auto config =
+      load("--model m --tp 4 --port 0 --device cpu --dtype bfloat16 --quantization fp8");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->model.path, "m");
   EXPECT_EQ(config->engine.tp, 4);
   EXPECT_EQ(config->server.port, 0);
   EXPECT_EQ(config->engine.device, "cpu");
   EXPECT_EQ(config->model.dtype, "bfloat16");
+  EXPECT_EQ(config->model.quantization, "fp8");
 }
 
 TEST(ConfigOptions, FlagOverridesSetAndTheLastSetWins) {

@@ -33,7 +33,13 @@ def test_help_succeeds(arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments, named", [(["serv"], "serv"), (["inspect", "--modle", "x"], "--modle"), ([], "subcommand")]
+    "arguments, named",
+    [
+        (["serv"], "serv"),
+        (["inspect", "--modle", "x"], "--modle"),
+        ([], "subcommand"),
+        (["serve", "--ready-file", ""], "--ready-file"),
+    ],
 )
 def test_a_misspelt_command_or_option_is_named(arguments, named):
     result = run(*arguments)

@@ -147,3 +147,21 @@ def test_a_tokenizer_of_another_model(copy):
     assert the_error(rank, rank) == (
         f"rank 0: {copy}/tokenizer.json: has ids up to 544; vocab_size in config.json is 543"
     )
+
+
+def logprobs_of(ranks, quantization, folder):
+    """What some answer's tokens were given, by the program on so many ranks."""
+    request = {"messages": [{"role": "user", "content": "Ann has 12 apples. Ann buys 5 more. How many apples does Ann have?"}]}
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions"}
+    asked, answered = folder / "asked.jsonl", folder / f"answered-{ranks}-{quantization}.jsonl"
+    asked.write_text(json.dumps({**line, "body": {**request, "max_tokens": 32, "logprobs": True}}) + "\n")
+    batch = [PROGRAM, "run-batch", "--quantization", quantization, "-i", asked, "-o", answered]
+    subprocess.run(["mpirun", "-np", str(ranks), *batch], cwd=ROOT, check=True, timeout=60, env={**os.environ, **MPI_ENVIRONMENT})
+    choice = json.loads(answered.read_text())["response"]["body"]["choices"][0]
+    return [(token["token"], token["logprob"]) for token in choice["logprobs"]["content"]]
+
+
+def test_weights_in_8_bits_are_others_and_the_same_on_any_number_of_ranks(tmp_path):
+    fp8 = logprobs_of(1, "fp8", tmp_path)
+    assert fp8 == logprobs_of(2, "fp8", tmp_path)
+    assert fp8 != logprobs_of(1, "none", tmp_path)

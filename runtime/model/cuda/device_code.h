@@ -139,6 +139,14 @@ void with_element(Element element, F&& f) {
   }
 }
 
+/// A mix of a counter's bits (splitmix64): enough for weights that are only to be multiplied.
+__device__ __forceinline__ std::uint64_t counter_bits(std::uint64_t seed, std::int64_t i) {
+  std::uint64_t z = seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(i + 1);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
 inline unsigned blocks_for(std::int64_t count, int size) {
   return static_cast<unsigned>((count + size - 1) / size);
 }

@@ -145,12 +145,8 @@ __global__ void __launch_bounds__(kThreads)
     fill(std::uint8_t* out, std::int64_t count, std::uint64_t seed) {
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at >= count) return;
-  std::uint64_t z = seed + static_cast<std::uint64_t>(at) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  z ^= z >> 31;
   constexpr std::uint32_t kBitsOf16 = 0x58;
-  const auto bits = static_cast<std::uint32_t>(z >> 32);
+  const auto bits = static_cast<std::uint32_t>(counter_bits(seed, at) >> 32);
   out[at] = static_cast<std::uint8_t>(bits % kBitsOf16 | (bits >> 24 & 0x80));
 }
 

@@ -149,16 +149,11 @@ __global__ void mark_rows_kernel(const std::int32_t* cache_rows,
 template <class T>
 constexpr int kVector = 16 / static_cast<int>(sizeof(T));
 
-/// A mix of a counter's bits (splitmix64): enough for weights that are only to be multiplied.
 template <class T>
 __global__ void fill_random_kernel(T* out, std::int64_t count, std::uint64_t seed, float bound) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= count) return;
-  std::uint64_t z = seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(i + 1);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  z ^= z >> 31;
-  const float unit = static_cast<float>(z >> 40) * (1.0f / (1 << 24));
+  const float unit = static_cast<float>(counter_bits(seed, i) >> 40) * (1.0f / (1 << 24));
   out[i] = narrow<T>((2 * unit - 1) * bound);
 }
 
