@@ -25,7 +25,7 @@ CONDITIONS = {
 }
 
 
-def line(policy, length=64, task="all tasks", speed=10.0, right=0.9):
+def line(policy, length=64, task="all tasks", speed=10.0, right=0.9, seconds=(40.0,)):
     return {
         "task": task,
         "policy": policy,
@@ -33,6 +33,8 @@ def line(policy, length=64, task="all tasks", speed=10.0, right=0.9):
         "questions": 10,
         "accuracy": right,
         "accuracy_interval": [0.5, 1.0],
+        "seconds": sorted(seconds)[len(seconds) // 2],
+        "seconds_of_each_repetition": list(seconds),
         "tokens_per_second": speed,
         "tokens_per_forward_pass": 2.5,
         "forward_passes": 40,
@@ -110,6 +112,7 @@ LONG = {
     "kind, reports, expected",
     [
         ("policies", {"x": report(line("none", speed=5), line("dual"))}, "| 64 | `dual` | 90.0 % (50-100) | 10.0 | 2.0 x | 4.0 |"),
+        ("policies", {"x": report(line("dual", seconds=(40.0, 36.0, 44.0)))}, "| 64 | `dual` | 90.0 % (50-100) | 10.0 ± 10 % | 1.0 x |"),
         ("tasks", {"x": report(line("dual", right=0.5))}, "| 64 | `dual` | 50.0 % (50-100) |"),
         ("sweep", {"x": SWEEP}, "| 64 | `elastic:gamma=0.9` | 90.0 % (50-100) | 20.0 | 4.0 | 2.50 | 25.0 % | 1,234 |"),
         ("long", {"x": LONG}, "| `dual` | 6.4 | 12.8 | 1.00 |\n| `elastic` | 6.4 | 12.8 | - |"),
