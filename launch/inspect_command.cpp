@@ -13,6 +13,7 @@ struct InspectArguments {
   std::string model = ModelSection().path;
   int tp = 0;
   std::string dtype = "auto";
+  std::string quantization = "none";
   bool json = false;
 };
 
@@ -20,6 +21,7 @@ int run_inspect(const InspectArguments& arguments) {
   InspectOptions options;
   if (arguments.tp > 0) options.tp_sizes = {arguments.tp};
   if (arguments.dtype != "auto") options.dtype = parse_dtype(arguments.dtype);
+  options.float8 = arguments.quantization == "fp8";
   const auto inspection = inspect(arguments.model, options);
   if (!inspection) {
     std::cerr << "rubato inspect: " << inspection.error().message << '\n';
@@ -49,6 +51,12 @@ void add_inspect_command(CLI::App& app, Action& action) {
                    "What weights and caches are held in; auto: the checkpoint's own")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--quantization", arguments->quantization, "What the layers' weights become on GPUs")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"none", "fp8"}))
       ->capture_default_str();
   command->add_flag("--json", arguments->json, "One JSON object in place of the table");
   command->callback(

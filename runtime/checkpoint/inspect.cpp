@@ -45,7 +45,7 @@ RankMemory rank_memory(int tp_size, const InspectOptions& options, const Inspect
   const std::int64_t value_bytes = byte_size(inspection.dtype);
   const std::int64_t width = config.d_model / tp_size;
   rank.parameters = parameters_per_rank(config, tp_size);
-  rank.weight_bytes = rank.parameters * value_bytes;
+  rank.weight_bytes = weight_bytes_per_rank(config, tp_size, inspection.dtype, inspection.float8);
   rank.cache_bytes_per_token = kCachedMatrices * width * config.n_layers * value_bytes;
   for (const double device_gib : options.device_gib) {
     rank.fits.push_back(fit_device(device_gib, rank, inspection));
@@ -87,6 +87,11 @@ void take_notes(const std::filesystem::path& folder,
         "on CPUs weights and caches are float32, twice these sizes, unless served with "
         "--dtype bfloat16");
   }
+  if (options.float8) {
+    notes.push_back(concat("float8 is what GPUs hold; on CPUs such weights take as much as other ",
+                           to_string(inspection.dtype),
+                           " ones"));
+  }
   if (!checkpoint.ignored().empty()) {
     notes.push_back(concat(checkpoint.ignored().size(),
                            " rotary buffers are ignored, the first is ",
@@ -127,6 +132,7 @@ Result<Inspection> inspect(const std::filesystem::path& folder, const InspectOpt
   inspection.config = checkpoint->config();
   inspection.naming = checkpoint->naming();
   inspection.dtype = options.dtype.value_or(inspection.config.dtype);
+  inspection.float8 = options.float8;
   inspection.reserve_gib = options.reserve_gib;
   inspection.lengths = sample_lengths(inspection.config.max_sequence_length);
   describe_files(*checkpoint, inspection);

@@ -17,6 +17,7 @@ struct InspectOptions {
   std::vector<int> tp_sizes = {1, 2, 4, 8};
   /// What weights and caches would be held in; the checkpoint's own dtype when not given.
   std::optional<DType> dtype;
+  bool float8 = false;  ///< the layers' matrices in float8, as GPUs hold them
   /// Memory of one device, in GiB. The defaults are those of common accelerators.
   std::vector<double> device_gib = {24, 48, 80, 141};
   /// Kept free on each device for libraries, activations and communication buffers, in GiB.
@@ -57,6 +58,7 @@ struct Inspection {
   std::vector<DType> stored_dtypes;  ///< that occur in the files, in the order of `DType`
   std::vector<ShardFacts> shards;
   DType dtype = DType::kFloat32;  ///< that the memory figures are for
+  bool float8 = false;            ///< but the layers' matrices in float8
   double reserve_gib = 0;
   std::vector<std::int64_t> lengths;  ///< canvas lengths of `DeviceFit`, up to the context
   std::vector<RankMemory> ranks;

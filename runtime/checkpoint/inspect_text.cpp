@@ -120,7 +120,11 @@ std::string memory_section(const Inspection& inspection) {
                     human_bytes(rank.cache_bytes_per_token)});
   }
   if (rows.size() == 1) return "";
-  return concat("\nEach rank holds, in ", to_string(inspection.dtype), ":\n", aligned(rows));
+  return concat("\nEach rank holds, in ",
+                to_string(inspection.dtype),
+                inspection.float8 ? ", the layers' matrices in fp8" : "",
+                ":\n",
+                aligned(rows));
 }
 
 std::string fit_section(const Inspection& inspection) {
@@ -204,6 +208,7 @@ std::string to_json(const Inspection& inspection) {
       {"stored_dtypes", std::move(stored)},
       {"shards", std::move(shards)},
       {"dtype", to_string(inspection.dtype)},
+      {"quantization", inspection.float8 ? "fp8" : "none"},
       {"reserve_bytes", static_cast<std::int64_t>(inspection.reserve_gib * 1024 * 1024 * 1024)},
       {"lengths", json::array(inspection.lengths.begin(), inspection.lengths.end())},
       {"ranks", std::move(ranks)},

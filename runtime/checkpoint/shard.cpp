@@ -78,4 +78,18 @@ std::int64_t parameters_per_rank(const ModelConfig& config, int tp_size) {
   return sum;
 }
 
+std::int64_t weight_bytes_per_rank(const ModelConfig& config,
+                                   int tp_size,
+                                   DType dtype,
+                                   bool float8) {
+  constexpr std::int64_t kScaleBytes = 4;
+  std::int64_t sum = 0;
+  for (const TensorId id : all_tensors(config)) {
+    const TensorSlice slice = rank_slice(config, id.kind, 0, tp_size);
+    sum += float8 && is_layer_matrix(id.kind) ? slice.size() + slice.rows.size() * kScaleBytes
+                                              : slice.size() * byte_size(dtype);
+  }
+  return sum;
+}
+
 }  // namespace rubato

@@ -26,4 +26,11 @@ TensorSlice rank_slice(const ModelConfig& config, TensorKind kind, int tp_rank, 
 /// Values that each rank holds; norms are held by all.
 std::int64_t parameters_per_rank(const ModelConfig& config, int tp_size);
 
+/// Bytes of a rank's weights, held in `dtype`. With `float8` the layers' matrices take a byte a
+/// value and four for the scale of each output channel, as GPUs hold them.
+std::int64_t weight_bytes_per_rank(const ModelConfig& config,
+                                   int tp_size,
+                                   DType dtype,
+                                   bool float8);
+
 }  // namespace rubato

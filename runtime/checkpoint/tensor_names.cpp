@@ -91,6 +91,11 @@ std::optional<TensorId> parse_as(Naming naming, std::string_view name) {
 
 }  // namespace
 
+bool is_layer_matrix(TensorKind kind) {
+  return std::ranges::find(kLayerTensors, kind) != kLayerTensors.end() &&
+         kind != TensorKind::kAttentionNorm && kind != TensorKind::kMlpNorm;
+}
+
 std::vector<TensorId> all_tensors(const ModelConfig& config) {
   std::vector<TensorId> all;
   for (const TensorKind kind : kModelTensors) all.push_back({kind, 0});

@@ -39,6 +39,9 @@ inline constexpr std::array kLayerTensors = {TensorKind::kAttentionNorm,
                                              TensorKind::kUp,
                                              TensorKind::kDown};
 
+/// Whether `kind` is one of a layer's seven matrices, which are what can be held in float8.
+bool is_layer_matrix(TensorKind kind);
+
 /// One weight of a model. `layer` is 0 for the kinds that occur once.
 struct TensorId {
   TensorKind kind = TensorKind::kEmbedding;

@@ -65,6 +65,23 @@ TEST_F(Inspect, WorksOutWhatFitsBesideTheWeights) {
       ElementsAre(free_bytes / (512 * 512), free_bytes / (1024 * 512), free_bytes / (2048 * 512)));
 }
 
+TEST_F(Inspect, CountsTheLayersMatricesInFloat8) {
+  InspectOptions options;
+  options.tp_sizes = {2};
+  options.dtype = DType::kBFloat16;
+  options.float8 = true;
+  const auto found = inspect(folder_.path(), options);
+
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  const std::int64_t matrices = 2 * (4 * 32 * 16 + 3 * 32 * 24);  // of two layers, halves
+  const std::int64_t channels = 2 * (3 * 16 + 32 + 2 * 24 + 32);
+  const RankMemory& rank = found->ranks.at(0);
+  EXPECT_EQ(rank.weight_bytes, matrices + 4 * channels + 2 * (rank.parameters - matrices));
+  EXPECT_THAT(found->notes, ::testing::Contains(HasSubstr("float8 is what GPUs hold")));
+  EXPECT_THAT(to_table(*found), HasSubstr("in bfloat16, the layers' matrices in fp8:"));
+  EXPECT_EQ(json::parse(to_json(*found)).at("quantization"), "fp8");
+}
+
 TEST_F(Inspect, ShowsSizesThatDoNotDivideWithTheReason) {
   InspectOptions options;
   options.tp_sizes = {1, 3};
