@@ -92,12 +92,13 @@ Status apply_table(const toml::table& table,
 
 Status apply_file(const std::filesystem::path& file, const std::vector<ConfigKey>& keys) {
   const toml::parse_result parsed = toml::parse_file(file.string());
-  if (!parsed)
+  if (!parsed) {
+    const auto line = parsed.error().source().begin.line;  // 0: it could not be read at all
     return invalid(concat(file.string(),
-                          ", line ",
-                          parsed.error().source().begin.line,
+                          line > 0 ? concat(", line ", line) : "",
                           ": ",
                           parsed.error().description()));
+  }
   return apply_table(parsed.table(), keys, file.string());
 }
 

@@ -18,6 +18,7 @@ ServedModel served_model(const Config& config,
                        std::chrono::system_clock::now().time_since_epoch())
                        .count();
   served.max_context = model.max_sequence_length;
+  served.vocab_size = model.vocab_size;
   served.mask_id = model.mask_token_id;
   served.num_layers = model.n_layers;
   served.stop_ids = model.eos_token_ids;

@@ -24,7 +24,7 @@ std::string Answer::add(const GenerationUpdate& update) {
   if (update.trace) trace_.push_back(*update.trace);
   read_prefix();
   if (update.finished && !text_ended_) append(decoder_.flush());
-  complete_ = update.finished || text_ended_;
+  complete_ = update.finished || (text_ended_ && !options_.to_the_end);
   return release();
 }
 
@@ -72,7 +72,7 @@ void Answer::append(const std::string& more) {
 }
 
 std::size_t Answer::held_back() const {
-  if (complete_) return 0;
+  if (complete_ || text_ended_) return 0;
   const std::string_view certain = std::string_view(text_).substr(options_.echo.size());
   std::size_t held = 0;  // the longest end of the text that a stop string could begin with
   for (const std::string& stop : options_.stop) {
@@ -104,7 +104,7 @@ std::size_t Answer::text_begin(std::size_t token) const {
 }
 
 std::size_t Answer::num_given_tokens() const {
-  if (complete_) return ids_.size();
+  if (complete_ || text_ended_) return ids_.size();
   return std::ranges::upper_bound(text_ends_, given_) - text_ends_.begin();
 }
 

@@ -18,7 +18,10 @@ struct AnswerOptions {
   bool include_stop = false;           ///< what ended the text is part of it
   bool skip_special = true;            ///< special tokens have no text
   int min_tokens = 0;                  ///< a stop string counts only behind so many tokens
-  std::string echo = {};               ///< what the text begins with; not searched for stop strings
+  /// The answer is complete only when decoding is, though its text may have ended before: what was
+  /// asked for is the whole decode's trace.
+  bool to_the_end = false;
+  std::string echo = {};  ///< what the text begins with; not searched for stop strings
 };
 
 /// Turns one generation's commits, which come in any order, into its answer. Text is given only up
@@ -32,7 +35,8 @@ class Answer {
   /// Takes a step's news; returns the text that became certain. Does nothing once `complete`.
   std::string add(const GenerationUpdate& update);
 
-  /// Nothing further changes: the generation finished, or the text has ended (cancel it then).
+  /// Nothing further changes: the generation finished, or the text has ended and nothing but the
+  /// text is wanted (cancel it then).
   bool complete() const { return complete_; }
 
   const std::string& text() const { return text_; }

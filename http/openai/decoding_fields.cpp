@@ -30,13 +30,13 @@ TokenId read_biased_token(std::string_view key, const ApiContext& context) {
   TokenId id = -1;
   const auto [end, failure] = std::from_chars(key.data(), key.data() + key.size(), id);
   const bool known = failure == std::errc() && end == key.data() + key.size() && id >= 0 &&
-                     id < context.tokenizer.vocabulary_size() && id != context.model.mask_id;
+                     id < context.model.vocab_size && id != context.model.mask_id;
   if (!known) {
     reject("logit_bias",
            concat("`logit_bias` has the key \"",
                   key.substr(0, 40),
                   "\"; keys are token ids from 0 to ",
-                  context.tokenizer.vocabulary_size() - 1,
+                  context.model.vocab_size - 1,
                   ", the mask token excepted"));
   }
   return id;

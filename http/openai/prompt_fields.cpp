@@ -40,9 +40,11 @@ std::vector<ChatMessage> read_messages(const Fields& body) {
           fields.name("role"),
           concat("`", fields.name("role"), "` must be system, developer, user, assistant or tool"));
     const auto* content = fields.find("content");
-    if (content == nullptr)
+    // An assistant's turn that was all tool calls has none.
+    if (content == nullptr && *role != "assistant")
       reject(fields.name("content"), concat("`", fields.name("content"), "` is required"));
-    messages.push_back({*role, read_content(*content, fields.name("content"))});
+    messages.push_back(
+        {*role, content == nullptr ? "" : read_content(*content, fields.name("content"))});
   }
   return messages;
 }
@@ -72,7 +74,7 @@ std::vector<TokenId> read_token_ids(const json::array& list,
   std::vector<TokenId> ids;
   for (std::size_t i = 0; i < list.size(); ++i) {
     const bool known = list[i].is_int64() && list[i].get_int64() >= 0 &&
-                       list[i].get_int64() < context.tokenizer.vocabulary_size();
+                       list[i].get_int64() < context.model.vocab_size;
     if (!known)
       reject(param,
              concat("token ",
@@ -80,7 +82,7 @@ std::vector<TokenId> read_token_ids(const json::array& list,
                     " is ",
                     Fields::shown(list[i]),
                     "; ids are integers from 0 to ",
-                    context.tokenizer.vocabulary_size() - 1));
+                    context.model.vocab_size - 1));
     if (!mask_allowed && list[i].get_int64() == context.model.mask_id)
       reject(
           param,

@@ -118,6 +118,7 @@ void add_choices(const Fields& body,
     GenerationRequest choice = base;
     read_diffusion(body, choice);
     request.trace = choice.trace;
+    request.answer.to_the_end = choice.trace;
     for (int i = 0; i < request.choices_per_prompt; ++i) {
       request.choices.push_back(choice);
       ++choice.sampling.seed;  // so that the choices differ

@@ -20,6 +20,7 @@ struct ServedModel {
   std::string id;
   std::int64_t created = 0;  ///< Unix seconds
   int max_context = 0;
+  int vocab_size = 0;  ///< ids are below it; the tokenizer may have fewer
   TokenId mask_id = 0;
   std::vector<TokenId> stop_ids;  ///< where text is cut: EOS and end of turn
   int num_layers = 0;

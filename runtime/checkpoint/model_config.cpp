@@ -51,7 +51,6 @@ void read_sizes(KeyReader& keys, ModelConfig& config) {
   config.d_model = keys.integer("d_model");
   config.n_layers = keys.integer("n_layers");
   config.n_heads = keys.integer("n_heads");
-  keys.require("n_kv_heads", config.n_heads);
   config.mlp_hidden_size = keys.integer("mlp_hidden_size");
   config.vocab_size = keys.integer("vocab_size");
   config.embedding_size = keys.integer("embedding_size");
@@ -186,6 +185,8 @@ Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
   read_ids(keys, config);
   if (keys.error()) return *keys.error();
   if (const Status valid = validate(config, file.string()); !valid) return valid.error();
+  keys.require("n_kv_heads", config.n_heads);  // no grouped queries
+  if (keys.error()) return *keys.error();
   if (const Status more = read_generation_config(folder / "generation_config.json", config);
       !more) {
     return more.error();

@@ -59,6 +59,7 @@ class CompareTest : public ::testing::Test {
         chat_(ChatTemplate::load(kModel, tokenizer_).value()) {
     model_.id = "tiny";
     model_.max_context = 1024;
+    model_.vocab_size = 576;
     model_.stop_ids = {*tokenizer_.token_to_id("<|endoftext|>")};
     defaults_.policy.policy = find_policy("elastic");
   }

@@ -63,6 +63,18 @@ def test_every_role_is_taken(api):
     assert answer["usage"]["prompt_tokens"] > 40
 
 
+def test_an_assistant_may_have_said_nothing(api):
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None}, {"role": "user", "content": "b"}]
+    empty = [turns[0], {"role": "assistant", "content": ""}, turns[2]]
+    assert_same(api.answer(CHAT, {"messages": turns, "max_tokens": 16}), api.answer(CHAT, {"messages": empty, "max_tokens": 16}))
+
+
+def test_a_prompt_may_have_any_id_of_the_model(api):
+    """Also those that the tokenizer has no text for, which the model may commit."""
+    answer = api.answer(*completion([5, 575, 7], return_token_ids=True))
+    assert answer["choices"][0]["prompt_token_ids"] == [5, 575, 7]
+
+
 def test_no_model_means_the_served_one(api):
     path, body = chat()
     assert_same(api.answer(path, {**body, "model": "llada-tiny"}), api.answer(path, body))

@@ -2,7 +2,7 @@
 
 import pytest
 from api import CHAT, text_of
-from cases import CHAIN, POLICIES, QUESTION, chat, traced
+from cases import CHAIN, CODE, POLICIES, QUESTION, chat, traced
 
 LAYERS = 6
 DEFAULTS = {
@@ -258,6 +258,17 @@ def test_all_policies_agree_where_every_step_is_a_full_forward(api):
         _, choice, _ = decode(api, QUESTION, length=32, threshold=None, **given)
         texts.add(text_of(choice))
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("question", [QUESTION, CHAIN, CODE])
+def test_a_trace_goes_on_until_the_masks_before_eos_are_filled(api, policy, question):
+    """Though the text may have ended before, at an end of turn."""
+    diffusion, choice, prompt = decode(api, question, policy=policy)
+    committed = {position: token for entry in diffusion["trace"] for position, token in entry["committed"]}
+    end = min((p for p, token in committed.items() if token == 540), default=prompt + 64)
+    assert set(range(prompt, end)) <= set(committed)
+    assert diffusion["forward_passes"] == len(diffusion["trace"])
 
 
 def test_after_eos_only_the_masks_before_it_are_filled(api):

@@ -7,7 +7,7 @@ constexpr const char* kModelFolder = RUBATO_SOURCE_DIR "/models/llada-tiny";
 
 ServedModel served(const Tokenizer& tokenizer) {
   const auto id_of = [&](const char* token) { return tokenizer.token_to_id(token).value(); };
-  return {"tiny", 0, 512, id_of("<|mdm_mask|>"), {id_of("<|endoftext|>"), id_of("<|eot_id|>")}};
+  return {"tiny", 0, 512, 576, id_of("<|mdm_mask|>"), {id_of("<|endoftext|>"), id_of("<|eot_id|>")}};
 }
 
 GenerationDefaults default_params() {

@@ -58,6 +58,26 @@ class AnswerTest : public ::testing::Test {
   const TokenId eos_ = *tokenizer_.token_to_id("<|endoftext|>");
 };
 
+TEST_F(AnswerTest, ATracedOneIsCompleteOnlyWhenDecodingIs) {
+  Answer answer = answer_to(3, {.stop_ids = {eos_}, .to_the_end = true});
+  GenerationUpdate update;
+  update.commits = {{1, tokenizer_.encode("7").at(0)}, {2, eos_}};
+  update.stats.forward_passes = 1;
+  update.trace = StepTrace{};
+  EXPECT_EQ(answer.add(update), "7");
+  EXPECT_FALSE(answer.complete());
+  EXPECT_EQ(answer.num_given_tokens(), 2u);
+
+  update.commits = {{3, tokenizer_.encode("8").at(0)}};
+  update.stats.forward_passes = 2;
+  update.finished = true;
+  EXPECT_EQ(answer.add(update), "");
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.text(), "7");
+  EXPECT_EQ(answer.stats().forward_passes, 2);
+  EXPECT_EQ(answer.trace().size(), 2u);
+}
+
 TEST_F(AnswerTest, DeltasJoinedAreTheTextWhateverTheOrderOfCommits) {
   const std::string text = "12 + 5 = 17\n#### 17 — é, 漢字, 🎈";
   const std::vector<TokenId> ids = tokenizer_.encode(text);

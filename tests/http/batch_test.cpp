@@ -83,7 +83,7 @@ class BatchTest : public ::testing::Test {
 
   const Tokenizer tokenizer_ =
       Tokenizer::load(RUBATO_SOURCE_DIR "/models/llada-tiny/tokenizer.json").value();
-  const ServedModel model_{"tiny", 0, 64, FakeEngine::kTokens.mask, {FakeEngine::kTokens.eos}};
+  const ServedModel model_{"tiny", 0, 64, 576, FakeEngine::kTokens.mask, {FakeEngine::kTokens.eos}};
   GenerationDefaults defaults_;
   BatchProgress progress_;
   std::unique_ptr<FakeEngine> engine_;

@@ -13,7 +13,7 @@ class RequestTest : public ::testing::Test {
  protected:
   RequestTest() {
     defaults_.policy.policy = find_policy("elastic");
-    model_ = {"tiny", 0, 128, 541, {540, 544}};
+    model_ = {"tiny", 0, 128, 576, 541, {540, 544}};
   }
 
   Result<ApiRequest> completion(const std::string& body) {

@@ -31,7 +31,7 @@ class ServerTest : public ::testing::Test {
 
   /// Starts the server with `config_`; the port.
   std::uint16_t start() {
-    const ServedModel model{"tiny", 0, 1 << 15, 541, {eos_}};
+    const ServedModel model{"tiny", 0, 1 << 15, 576, 541, {eos_}};
     const ChatTemplate chat =
         ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
     server_ = std::make_unique<Server>(config_, model, tokenizer_, chat, engine_, defaults_);

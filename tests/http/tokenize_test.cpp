@@ -15,7 +15,7 @@ class TokenizeTest : public ::testing::Test {
     return what(json::parse(body).as_object(), {model_, tokenizer_, &chat_, defaults_});
   }
 
-  const ServedModel model_{"tiny", 0, 128, 541, {540, 544}};
+  const ServedModel model_{"tiny", 0, 128, 576, 541, {540, 544}};
   const GenerationDefaults defaults_{};
   const Tokenizer tokenizer_ =
       Tokenizer::load(RUBATO_SOURCE_DIR "/models/llada-tiny/tokenizer.json").value();

@@ -85,6 +85,7 @@ TEST(ModelConfig, RefusesWhatTheEngineDoesNotImplementNamingKeyValueAndWhatIsSup
       {"n_kv_heads", 2, "4"},
       {"torch_dtype", "float64", "\"bfloat16\", \"float16\", \"float32\""},
       {"torch_dtype", 16, "\"bfloat16\", \"float16\", \"float32\""},
+      {"n_heads", 0, "1 to"},
       {"d_model", 0, "1 to 65536"},
       {"d_model", -32, "1 to 65536"},
       {"n_layers", 100000, "1 to 1024"},
