@@ -108,6 +108,29 @@ def test_serve_takes_no_number_of_ranks_from_set(arguments):
     assert "say --replicas 2" in result.stderr
 
 
+def restarts(call):
+    result = run("bash", "-euo", "pipefail", "-c", f". launch/restarts.sh; {call}")
+    assert result.returncode == 0, result.stderr
+    return [int(word) for word in result.stdout.split()]
+
+
+def test_the_wait_before_a_restart_doubles_up_to_a_minute():
+    assert restarts("for n in {0..8} 1000; do restart_delay $n; done") == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    "now, times, kept",
+    [
+        (700, [100, 101, 400, 700], [101, 400, 700]),  # one that is a whole window old is forgotten
+        (99, [3, 50], [3, 50]),
+        (5000, [3, 50], []),
+        (5000, [], []),
+    ],
+)
+def test_restarts_are_forgotten_once_they_are_out_of_the_window(now, times, kept):
+    assert restarts(f"within_window {now} 600 {' '.join(map(str, times))}") == kept
+
+
 def test_up_looks_for_files_in_the_folder_it_is_called_from(tmp_path):
     (tmp_path / "mine.toml").write_text("")
     command = [ROOT / "launch/up", "--config", "mine.toml", "--model", "none"]  # so that nothing is installed
