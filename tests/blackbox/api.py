@@ -13,6 +13,8 @@ CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 JSON_TYPE = {"Content-Type": "application/json"}
 MOST_MESSAGE_BYTES = 2000
+# Stands in where a stream was not asked to tell it.
+NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 @dataclass
@@ -213,7 +215,7 @@ def joined(path, chunks):
     answer["choices"] = [whole_choice(chat, choices[index]) for index in sorted(choices)]
     if chunks[-1].get("usage"):
         answer["usage"] = chunks[-1]["usage"]
-    schemas.validate({"usage": None, **answer}, "chat_completion" if chat else "completion")
+    schemas.validate({"usage": NO_USAGE, **answer}, "chat_completion" if chat else "completion")
     return answer
 
 
