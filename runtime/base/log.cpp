@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <string>
 
 namespace rubato {
@@ -31,15 +32,43 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+/// The bytes of the UTF-8 character that `text`, which is not empty, begins with; 0 if of none.
+std::size_t character_bytes(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  std::size_t size = 0;
+  if (lead < 0x80) size = 1;
+  if (lead >= 0xc2 && lead < 0xe0) size = 2;
+  if (lead >= 0xe0 && lead < 0xf0) size = 3;
+  if (lead >= 0xf0 && lead < 0xf5) size = 4;
+  if (size > text.size()) return 0;
+  for (std::size_t i = 1; i < size; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  return size;
+}
+
+/// Whether a character is one of U+0000-U+001F and U+007F-U+009F, to which terminals may listen.
+bool is_control(std::string_view character) {
+  const auto last = static_cast<unsigned char>(character.back());
+  if (character.size() == 1) return last < 0x20 || last == 0x7f;
+  return character.size() == 2 && character.front() == '\xc2' && last < 0xa0;
+}
+
+/// Control characters, and bytes that are no UTF-8, as `\x1b`, byte by byte.
 std::string escaped(std::string_view message) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   out.reserve(message.size());
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else {
+  while (!message.empty()) {
+    const std::size_t size = character_bytes(message);
+    const std::string_view character = message.substr(0, std::max<std::size_t>(size, 1));
+    message.remove_prefix(character.size());
+    if (size > 0 && !is_control(character)) {
+      out += character;
+      continue;
+    }
+    for (const char c : character) {
+      const auto byte = static_cast<unsigned char>(c);
       out += "\\x";
       out += kHex[byte >> 4];
       out += kHex[byte & 15];

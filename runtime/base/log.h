@@ -10,7 +10,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 /// start.
 void configure_logging(LogLevel least, std::string_view tag);
 
-/// Writes one line to stderr; control characters of `message` are escaped. Any thread.
+/// Writes one line to stderr; control characters of `message` (C0, DEL, C1) and bytes that
+/// are no UTF-8 are escaped. Any thread.
 void log(LogLevel level, std::string_view message);
 
 inline void log_debug(std::string_view message) {
