@@ -49,6 +49,18 @@ bool expect_same(const Decoded& decoded, const Generated& found, const std::stri
   return false;
 }
 
+void expect_same(const Generated& a, const Generated& b, const std::string& what) {
+  EXPECT_EQ(a.canvas, b.canvas) << what;
+  EXPECT_EQ(a.stats, b.stats) << what;
+  ASSERT_EQ(a.trace.size(), b.trace.size()) << what;
+  for (std::size_t step = 0; step < a.trace.size(); ++step) {
+    EXPECT_EQ(a.trace[step].boundary, b.trace[step].boundary) << what << ", step " << step;
+    EXPECT_EQ(a.trace[step].tracked, b.trace[step].tracked) << what << ", step " << step;
+    EXPECT_EQ(a.trace[step].committed, b.trace[step].committed) << what << ", step " << step;
+    EXPECT_EQ(a.trace[step].similarity, b.trace[step].similarity) << what << ", step " << step;
+  }
+}
+
 std::string describe(const World& world, std::size_t request) {
   return concat(world.name, " ", request, " (", world.requests[request].policy.policy->name, ")");
 }

@@ -30,6 +30,9 @@ bool expect_same(const reference::Decoded& expected,
                  const Generated& found,
                  const std::string& what);
 
+/// Compares two answers of engines: canvas, stats, and the trace step by step, to the last bit.
+void expect_same(const Generated& a, const Generated& b, const std::string& what);
+
 /// For messages: the request's place and policy.
 std::string describe(const World& world, std::size_t request);
 

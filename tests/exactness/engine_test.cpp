@@ -1,28 +1,16 @@
-// The engine against itself: the same request must come out the same at any tensor-parallel size,
-// alone and among others. reference_test.cpp compares it with an
-// independent reference.
-#include <gmock/gmock.h>
+// The engine against itself: the same request must come out the same at any tensor-parallel size.
+// batch_invariance_test.cpp has it among others; reference_test.cpp compares it with an independent
+// reference.
 #include <gtest/gtest.h>
 
 #include "runtime/base/concat.h"
 #include "tests/exactness/cases.h"
+#include "tests/exactness/comparison.h"
 #include "tests/support/engine/local_engine.h"
 #include "tests/support/temporary_folder.h"
 
 namespace rubato::testing {
 namespace {
-
-void expect_same(const Generated& a, const Generated& b, const std::string& what) {
-  EXPECT_EQ(a.canvas, b.canvas) << what;
-  EXPECT_EQ(a.stats, b.stats) << what;
-  ASSERT_EQ(a.trace.size(), b.trace.size()) << what;
-  for (std::size_t step = 0; step < a.trace.size(); ++step) {
-    EXPECT_EQ(a.trace[step].boundary, b.trace[step].boundary) << what << ", step " << step;
-    EXPECT_EQ(a.trace[step].tracked, b.trace[step].tracked) << what << ", step " << step;
-    EXPECT_EQ(a.trace[step].committed, b.trace[step].committed) << what << ", step " << step;
-    EXPECT_EQ(a.trace[step].similarity, b.trace[step].similarity) << what << ", step " << step;
-  }
-}
 
 class EngineTest : public ::testing::Test {
  protected:
@@ -78,27 +66,6 @@ TEST_F(EngineTest, Float8WeightsAreOthersThanTheCheckpoints) {
   const std::vector<Generated> a = alone(given), b = alone(rounded);
   for (std::size_t i = 0; i < a.size(); ++i) different += a[i].canvas != b[i].canvas;
   EXPECT_GT(different, 0U);
-}
-
-TEST_F(EngineTest, GivesTheSameAloneAndAmongOthers) {
-  for (const int tp : {1, 2}) {
-    LocalEngine engine(folder_.path(), tp);
-    const std::vector<Generated> expected = alone(engine);
-    const std::vector<Generated> found = engine.generate(requests_);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      expect_same(expected[i],
-                  found[i],
-                  concat("request ", i, " (", requests_[i].policy.policy->name, ")"));
-    }
-  }
-}
-
-TEST_F(EngineTest, GivesTheSameAloneAndAmongOthersInBfloat16) {
-  LocalEngine engine(folder_.path(), 1, Storage::kBFloat16);
-  const std::vector<Generated> expected = alone(engine);
-  const std::vector<Generated> found = engine.generate(requests_);
-  for (std::size_t i = 0; i < found.size(); ++i)
-    expect_same(expected[i], found[i], concat("request ", i));
 }
 
 TEST_F(EngineTest, RefreshingEverythingEachStepEqualsNoCache) {

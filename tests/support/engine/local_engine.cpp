@@ -15,6 +15,22 @@ namespace {
 
 constexpr std::int64_t kCacheTokens = 8192;
 
+/// Of a request that has had no update.
+Generated nothing_yet(const GenerationRequest& request, TokenId mask) {
+  Generated result;
+  result.canvas = request.prompt;
+  result.canvas.resize(request.generated_end(), mask);
+  result.canvas.insert(result.canvas.end(), request.suffix.begin(), request.suffix.end());
+  return result;
+}
+
+void add(Generated& result, const GenerationUpdate& update) {
+  for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
+  if (update.trace) result.trace.push_back(*update.trace);
+  for (const CommitLogprobs& said : update.logprobs) result.logprobs.push_back(said);
+  result.stats = update.stats;
+}
+
 }  // namespace
 
 LocalEngine::LocalEngine(const std::filesystem::path& folder,
@@ -72,28 +88,40 @@ void LocalEngine::run_steps(int rank, Model& model, ControlChannel& control) {
 
 std::vector<Generated> LocalEngine::generate(const std::vector<GenerationRequest>& requests,
                                              const std::function<void(std::size_t)>& after_step) {
+  return generate_staggered(requests, std::vector<Arrival>(requests.size()), after_step);
+}
+
+std::vector<Generated> LocalEngine::generate_staggered(
+    const std::vector<GenerationRequest>& requests,
+    const std::vector<Arrival>& arrivals,
+    const std::function<void(std::size_t)>& after_step) {
   std::vector<Generated> results(requests.size());
-  std::vector<GenerationHandle> handles;
+  std::vector<int> num_updates(requests.size());
+  std::vector<GenerationHandle> handles(requests.size());
   std::latch left(static_cast<std::ptrdiff_t>(requests.size()));
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    Generated& result = results[i];
-    result.canvas = requests[i].prompt;
+  std::function<void(std::size_t)> submit;
+  const auto hear = [&](std::size_t i, const GenerationUpdate& update) {
+    add(results[i], update);
+    if (after_step) after_step(i);
+    const bool ended = update.finished || update.error;
+    const int so_far = ++num_updates[i];
+    for (std::size_t next = i + 1; next < arrivals.size(); ++next) {
+      const auto& [after, updates] = arrivals[next];
+      if (after == i && (so_far == updates || (ended && so_far < updates))) submit(next);
+    }
+    if (ended) left.count_down();
+  };
+  submit = [&](std::size_t i) {
+    results[i] = nothing_yet(requests[i], config_.mask_token_id);
     GenerationRequest request = requests[i];
-    result.canvas.resize(request.generated_end(), config_.mask_token_id);
-    result.canvas.insert(result.canvas.end(), request.suffix.begin(), request.suffix.end());
     request.trace = true;
     auto handle = coordinator_->submit(
-        request, [&result, &left, &after_step, i](const GenerationUpdate& update) {
-          for (const Commit& commit : update.commits) result.canvas[commit.position] = commit.token;
-          if (update.trace) result.trace.push_back(*update.trace);
-          for (const CommitLogprobs& said : update.logprobs) result.logprobs.push_back(said);
-          result.stats = update.stats;
-          if (after_step) after_step(i);
-          if (update.finished || update.error) left.count_down();
-        });
+        std::move(request), [&hear, i](const GenerationUpdate& update) { hear(i, update); });
     RUBATO_CHECK(handle.ok(), handle.ok() ? "" : handle.error().message);
-    handles.push_back(std::move(handle).value());
-  }
+    handles[i] = std::move(handle).value();
+  };
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    if (!arrivals[i].after) submit(i);
   left.wait();
   return results;
 }

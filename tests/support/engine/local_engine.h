@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,13 @@ struct Generated {
   std::vector<StepTrace> trace;
   std::vector<CommitLogprobs> logprobs;  ///< of all commits, step by step, where asked for
   GenerationStats stats;
+};
+
+/// When a request is submitted: at once, or as soon as an earlier one of the list has had so many
+/// updates, or its last.
+struct Arrival {
+  std::optional<std::size_t> after;
+  int updates = 1;
 };
 
 /// Makes a rank's model over caches of its own, of so many tokens. Called on the rank's thread.
@@ -51,6 +59,13 @@ class LocalEngine {
   /// meanwhile.
   std::vector<Generated> generate(const std::vector<GenerationRequest>& requests,
                                   const std::function<void(std::size_t)>& after_step = {});
+
+  /// The same with each request submitted when its arrival says. Where all but one arrive after
+  /// another, every step has the same participants each time.
+  std::vector<Generated> generate_staggered(
+      const std::vector<GenerationRequest>& requests,
+      const std::vector<Arrival>& arrivals,
+      const std::function<void(std::size_t)>& after_step = {});
 
   /// A rank's caches; a request that runs alone has the slot from row 0 on.
   const CacheStore& cache(int rank) const { return *caches_[rank]; }
