@@ -180,18 +180,21 @@ def open_stream(job, body):
 
 
 class Load:
-    """Clients that ask for long answers, one after the other, until the block ends or the server does."""
+    """Clients that ask for long answers, one after the other, until the block ends or the server does. The block begins
+    when each of them has read something.
+    """
 
     def __init__(self, job, clients=4):
         self.job = job
         self.stopping = False
-        self.running = threading.Event()
+        self.reading = threading.Semaphore(0)
         self.threads = [threading.Thread(target=self.ask) for _ in range(clients)]
 
     def __enter__(self):
         for thread in self.threads:
             thread.start()
-        assert self.running.wait(PATIENCE_S), "no answer began"
+        for _ in self.threads:
+            assert self.reading.acquire(timeout=PATIENCE_S), "an answer did not begin"
         return self
 
     def __exit__(self, *_):
@@ -200,11 +203,14 @@ class Load:
             thread.join()
 
     def ask(self):
+        first = True
         while not self.stopping:
             try:
                 stream = open_stream(self.job, completion(256, **LONG))
                 while stream.read_event() and not self.stopping:
-                    self.running.set()
+                    if first:
+                        self.reading.release()
+                    first = False
                 stream.close()
             except (OSError, http.client.HTTPException):
                 return  # the server has gone

@@ -13,20 +13,23 @@ REPLICAS = ["--tp", 1, "--replicas", 2]  # two leaders and nobody else
 LIMIT_S = 15  # of what is promised in 5, for this machine may be busy
 
 
-def serve(folder, *arguments):
-    command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", 2, BUILD / "rubato", "serve", "--port", 0]
-    return Job([*command, *arguments], folder)
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("when", ["idle", "under load"])
-@pytest.mark.parametrize(
+FAULTS = pytest.mark.parametrize(
     "fault, status, message",
     [
         (signal.SIGKILL, 137, "process rank {} with PID"),
         (signal.SIGSTOP, 70, "rank {} does not answer"),
     ],
 )
+
+
+def serve(folder, *arguments, ranks=2):
+    command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", ranks, BUILD / "rubato", "serve", "--port", 0]
+    return Job([*command, *arguments], folder)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("when", ["idle", "under load"])
+@FAULTS
 def test_a_lost_rank_ends_the_job_and_is_named(fault, status, message, when, rank, tmp_path, measure):
     with serve(tmp_path) as job:
         ranks = job.wait_ready().ranks()
@@ -48,6 +51,22 @@ def test_a_replica_that_hangs_ends_the_job_and_is_named(rank, tmp_path, measure)
         measure(f"until the job ended, SIGSTOP of replica {rank}", seconds)
         assert status == 70
         assert f"rank {rank} does not answer" in job.log
+
+
+@pytest.mark.parametrize("rank", [2, 3], ids=["its leader", "another"])
+@FAULTS
+def test_a_lost_rank_of_another_replica_of_two_ends_the_job_and_is_named(
+    fault, status, message, rank, tmp_path, measure
+):
+    with serve(tmp_path, "--tp", 2, "--replicas", 2, ranks=4) as job:
+        ranks = job.wait_ready().ranks()
+        with Load(job):  # both replicas have some of it
+            os.kill(ranks[rank], fault)
+            found, seconds = job.wait_end(LIMIT_S)
+        measure(f"until the job ended, {fault.name} of rank {rank} of two replicas of two, under load", seconds)
+        assert found == status
+        assert message.format(rank) in job.log
+        wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
 
 
 def test_a_server_whose_rank_is_late_is_not_ready_until_it_comes(tmp_path):
