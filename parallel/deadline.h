@@ -11,6 +11,9 @@ inline constexpr std::chrono::seconds kDefaultCollectiveDeadline{30};
 /// How often the ranks of an idle job meet, to show that they live.
 inline constexpr std::chrono::milliseconds kHeartbeat{250};
 
+/// How long ranks that have waited too long listen for who is there, before they end the job.
+inline constexpr std::chrono::milliseconds kRollCall{200};
+
 /// Exit status of a rank that gave the others up.
 inline constexpr int kMissedDeadlineStatus = 70;
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <thread>
 
+#include "parallel/deadline.h"
 #include "runtime/base/concat.h"
 
 namespace rubato::detail {
@@ -12,7 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kListen{200};
 constexpr int kTag = 0;
 
 /// What a rank waits in, as text, cut.
@@ -54,7 +54,7 @@ std::vector<RollCall::Answer> RollCall::take(std::string_view operation) {
         MPI_Isend(mine.data(), kMessageBytes, MPI_CHAR, rank, kTag, comm_.get(), &sent[rank]));
   }
   const auto missing = [&] { return std::ranges::count(answers, "", &Answer::waits_in); };
-  for (const auto end = Clock::now() + kListen; missing() > 0 && Clock::now() < end;) {
+  for (const auto end = Clock::now() + kRollCall; missing() > 0 && Clock::now() < end;) {
     if (!called()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       continue;

@@ -9,8 +9,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How often each side gives a sign of life when it has nothing else to say.
-constexpr std::chrono::milliseconds kHeartbeat{500};
 /// How often a replica tells a load that has changed.
 constexpr std::chrono::milliseconds kStatusInterval{20};
 
@@ -67,7 +65,7 @@ void FrontLink::receive(const Letter& letter) {
 void FrontLink::tick(bool stalled) {
   const auto now = Clock::now();
   const bool ping = now >= next_ping_;
-  if (ping) next_ping_ = now + kHeartbeat;
+  if (ping) next_ping_ = now + kLinkHeartbeat;
   bool all_ended = true;
   for (const Peer& peer : peers_) {
     if (peer.replica->ended()) continue;
@@ -116,7 +114,7 @@ void LeaderLink::tick(bool stalled) {
   if (since_told < kStatusInterval) return;
   EngineStatus status = coordinator_.status();
   status.heartbeat_age_s = told_.heartbeat_age_s;  // changes always and is no news
-  if (since_told > kHeartbeat || status != told_) post_status(/*ended=*/false);
+  if (since_told > kLinkHeartbeat || status != told_) post_status(/*ended=*/false);
 }
 
 void LeaderLink::post_status(bool ended) {

@@ -15,6 +15,9 @@
 
 namespace rubato {
 
+/// How often each side gives a sign of life when it has nothing else to say.
+inline constexpr std::chrono::milliseconds kLinkHeartbeat{500};
+
 /// How a link finds out that the other side is gone, and what is done then.
 struct LinkWatch {
   std::chrono::milliseconds deadline;     ///< silence for longer means gone
