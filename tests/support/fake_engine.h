@@ -24,8 +24,10 @@ class FakeEngine {
   /// What a step commits in a sequence, of the positions its policy makes eligible.
   using Rule = std::function<std::vector<Commit>(const Sequence&, std::span<const Position>)>;
 
-  explicit FakeEngine(CoordinatorLimits limits, Rule rule = first_eligible)
-      : coordinator(limits), rule_(std::move(rule)) {}
+  explicit FakeEngine(CoordinatorLimits limits,
+                      Rule rule = first_eligible,
+                      std::function<Coordinator::Clock::time_point()> now = Coordinator::Clock::now)
+      : coordinator(limits, /*pulse=*/nullptr, std::move(now)), rule_(std::move(rule)) {}
 
   ~FakeEngine() {
     if (!thread_.joinable()) return;
@@ -83,7 +85,7 @@ class FakeEngine {
     if (error_of) outcome.error = error_of(sequence);
     if (outcome.error) return outcome;
     outcome.update.commits = rule_(sequence, query.eligible);
-    if (policy.policy->tracks()) outcome.update.tracked = {sequence.step() % 2};
+    if (policy.policy->tracks()) outcome.update.tracked = some_positions(sequence);
     if (query.refresh == Refresh::kFull) {
       outcome.boundary = 0;
       outcome.layers_refreshed = kLayers;
@@ -91,6 +93,15 @@ class FakeEngine {
     outcome.tracked.assign(query.rows.begin(), query.rows.begin() + query.num_tracked);
     outcome.rows_computed = std::ssize(query.rows);
     return outcome;
+  }
+
+  /// As many as its policy tracks, others at every other step.
+  static std::vector<Position> some_positions(const Sequence& sequence) {
+    std::vector<Position> positions;
+    const int first = sequence.step() % 2, end = first + sequence.spec().policy.track;
+    for (Position position = first; position < end; ++position)
+      if (position < sequence.spec().canvas_length()) positions.push_back(position);
+    return positions;
   }
 
   Rule rule_;
