@@ -39,7 +39,8 @@ class Server::Impl {
                  defaults_,
                  client,
                  active_requests_,
-                 metrics_},
+                 metrics_,
+                 reader_.get_executor()},
         acceptor_(asio::make_strand(io_)) {}
 
   ~Impl() { stop(); }
@@ -75,8 +76,10 @@ class Server::Impl {
 
   void stop() {
     io_.stop();
+    reader_.stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+    reader_.join();
   }
 
   std::uint16_t port() const { return port_; }
@@ -114,8 +117,9 @@ class Server::Impl {
   std::atomic<int> active_requests_{0};
   std::atomic<int> connections_{0};
   ServerMetrics metrics_;
-  const SessionContext context_;
   asio::io_context io_;
+  asio::thread_pool reader_{1};  // goes before io_, whose sockets its work keeps
+  const SessionContext context_;
   tcp::acceptor acceptor_;
   std::uint16_t port_ = 0;
   std::vector<std::thread> threads_;

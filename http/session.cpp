@@ -5,6 +5,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/json.hpp>
+#include <functional>
+#include <variant>
 
 #include "http/connection.h"
 #include "http/inbox.h"
@@ -27,6 +29,12 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace json = boost::json;
 using asio::awaitable;
+
+/// Parsing and tokenizing more than this takes long enough to show in other connections' streams.
+constexpr std::size_t kMostReadOnStrand = 16 << 10;
+
+/// What a body asks for: generations, or an answer that is known, as JSON.
+using Asked = std::variant<ApiRequest, std::string>;
 
 /// Counts itself for as long as it lives.
 class Counted {
@@ -127,21 +135,44 @@ class Session {
       const Error error{Code::kInvalidArgument, "Content-Type must be application/json"};
       co_return co_await send_error(415, error);
     }
+    std::optional<Result<Asked>> asked;
+    if (request_.body().size() > kMostReadOnStrand) {
+      const auto read = [&] { asked = read_body(route); };
+      awaitable<void> reading = run_once(read);
+      co_await asio::co_spawn(context_.reader, std::move(reading), asio::use_awaitable);
+    } else {
+      asked = read_body(route);
+    }
+    if (!*asked) co_return co_await send_error(asked->error());
+    if (auto* known = std::get_if<std::string>(&**asked)) {
+      Plain plain{"application/json", std::move(*known)};
+      co_return co_await send(std::move(plain));
+    }
+    co_return co_await complete(std::get<ApiRequest>(**asked));
+  }
+
+  static awaitable<void> run_once(std::function<void()> work) {
+    work();
+    co_return;
+  }
+
+  /// Touches nothing but the request and what all sessions share: any thread.
+  Result<Asked> read_body(Route route) const {
     const Result<json::object> body = parse_body();
-    if (!body) co_return co_await send_error(body.error());
+    if (!body) return body.error();
     const ApiContext api{context_.model,
                          context_.tokenizer,
                          context_.chat_template ? &*context_.chat_template : nullptr,
                          context_.defaults};
     if (route == Route::kTokenize || route == Route::kDetokenize) {
       const auto found = route == Route::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
-      if (!found) co_return co_await send_error(found.error());
-      co_return co_await send_json(200, *found);
+      if (!found) return found.error();
+      return Asked(to_json(*found));
     }
-    const Result<ApiRequest> request = route == Route::kChat ? parse_chat_request(*body, api)
-                                                             : parse_completion_request(*body, api);
-    if (!request) co_return co_await send_error(request.error());
-    co_return co_await complete(*request);
+    Result<ApiRequest> request = route == Route::kChat ? parse_chat_request(*body, api)
+                                                       : parse_completion_request(*body, api);
+    if (!request) return request.error();
+    return Asked(*std::move(request));
   }
 
   awaitable<bool> complete(const ApiRequest& request) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <optional>
@@ -20,6 +21,7 @@ struct SessionContext {
   GenerationClient& client;
   std::atomic<int>& active_requests;
   ServerMetrics& metrics;
+  boost::asio::any_io_executor reader;  ///< reads the bodies that would hold up a strand for long
 };
 
 /// Serves one connection until it closes, falls silent or breaks the protocol. Runs on the socket's

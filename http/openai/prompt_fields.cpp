@@ -49,6 +49,18 @@ std::vector<ChatMessage> read_messages(const Fields& body) {
   return messages;
 }
 
+/// Texts up to this size are tokenized before they are refused, so that the error has their length.
+constexpr std::size_t kAlwaysCountedBytes = 16 << 10;
+
+/// Refuses a text that has `least` tokens or more and leaves no room for `length` further ones.
+void require_room_beside_text(std::size_t num_bytes,
+                              std::int64_t least,
+                              std::int64_t length,
+                              const ServedModel& model,
+                              const std::string& param) {
+  if (num_bytes > kAlwaysCountedBytes) require_room(least, length, model, param, Counted::kAtLeast);
+}
+
 /// What `encode` gives; a text that the tokenizer cannot split is the client's mistake.
 template <class Encode>
 std::vector<TokenId> encoded(const char* param, const Encode& encode) {
@@ -65,6 +77,28 @@ void require_served_model(const Fields& body, const ServedModel& model) {
   const auto name = body.string("model");
   if (!name || *name == model.id) return;
   throw FieldError{unknown_model(*name)};
+}
+
+void require_room(std::int64_t given,
+                  std::int64_t length,
+                  const ServedModel& model,
+                  const std::string& param,
+                  Counted counted) {
+  if (given + length <= model.max_context) return;
+  const char* at_least = counted == Counted::kAtLeast ? "at least " : "";
+  reject(param,
+         concat("This model's maximum context length is ",
+                model.max_context,
+                " tokens. The prompt has ",
+                at_least,
+                given,
+                " tokens and ",
+                length,
+                " are to be generated, ",
+                at_least,
+                given + length,
+                " in all."),
+         Code::kTooLong);
 }
 
 std::vector<TokenId> read_token_ids(const json::array& list,
@@ -100,19 +134,26 @@ std::vector<TokenId> encode_prompt(const Fields& body,
                  [&] { return framed ? tokenizer.encode_framed(text) : tokenizer.encode(text); });
 }
 
-std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context) {
+std::vector<std::vector<TokenId>> read_prompts(const Fields& body,
+                                               const ApiContext& context,
+                                               std::int64_t length) {
+  const auto encode_fitting = [&](std::string_view text) {
+    const std::int64_t least = context.tokenizer.least_tokens(text.size());
+    require_room_beside_text(text.size(), least, length, context.model, "prompt");
+    return encode_prompt(body, text, context.tokenizer);
+  };
   const auto* value = body.find("prompt");
   if (value == nullptr) reject("prompt", "`prompt` is required");
   const char* allowed =
       "`prompt` must be a string, a list of strings, a list of token ids, or a list of such lists";
-  if (value->is_string()) return {encode_prompt(body, value->get_string(), context.tokenizer)};
+  if (value->is_string()) return {encode_fitting(value->get_string())};
   if (!value->is_array() || value->get_array().empty()) reject("prompt", allowed);
   const json::array& list = value->get_array();
   if (list[0].is_number()) return {read_token_ids(list, "prompt", context)};
   std::vector<std::vector<TokenId>> prompts;
   for (const json::value& one : list) {
     if (one.is_string()) {
-      prompts.push_back(encode_prompt(body, one.get_string(), context.tokenizer));
+      prompts.push_back(encode_fitting(one.get_string()));
     } else if (one.is_array()) {
       prompts.push_back(read_token_ids(one.get_array(), "prompt", context));
     } else {
@@ -122,9 +163,13 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiCont
   return prompts;
 }
 
-std::vector<TokenId> read_suffix(const Fields& body, const Tokenizer& tokenizer) {
+std::vector<TokenId> read_suffix(const Fields& body,
+                                 const ApiContext& context,
+                                 std::int64_t length) {
   const std::string text = body.string("suffix").value_or("");
-  return encoded("suffix", [&] { return tokenizer.encode(text); });
+  const std::int64_t least = context.tokenizer.least_tokens(text.size());
+  require_room_beside_text(text.size(), least, length, context.model, "prompt");
+  return encoded("suffix", [&] { return context.tokenizer.encode(text); });
 }
 
 std::vector<std::string> prompt_texts(const Fields& body,
@@ -142,13 +187,21 @@ std::vector<std::string> prompt_texts(const Fields& body,
   return texts;
 }
 
-std::vector<TokenId> encode_chat(const Fields& body, const ApiContext& context) {
+std::vector<TokenId> encode_chat(const Fields& body,
+                                 const ApiContext& context,
+                                 std::optional<std::int64_t> length) {
   if (context.chat_template == nullptr) {
     reject("messages",
            "this checkpoint's chat template is not recognised; name one in the server's "
            "configuration (model.chat_template)");
   }
   const std::vector<ChatMessage> messages = read_messages(body);
+  if (length) {
+    const std::int64_t least = context.chat_template->least_tokens(context.tokenizer, messages);
+    std::size_t num_bytes = 0;
+    for (const ChatMessage& message : messages) num_bytes += message.content.size();
+    require_room_beside_text(num_bytes, least, *length, context.model, "messages");
+  }
   return encoded("messages",
                  [&] { return context.chat_template->encode(context.tokenizer, messages); });
 }

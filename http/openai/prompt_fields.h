@@ -10,6 +10,16 @@ namespace rubato {
 /// Refuses a `model` other than the one that is served. Throws FieldError, like all below.
 void require_served_model(const Fields& body, const ServedModel& model);
 
+/// What is known of a prompt's number of tokens.
+enum class Counted { kAll, kAtLeast };
+
+/// Refuses a prompt of `given` tokens that leaves no room in the context for `length` more.
+void require_room(std::int64_t given,
+                  std::int64_t length,
+                  const ServedModel& model,
+                  const std::string& param,
+                  Counted counted = Counted::kAll);
+
 /// A list of token ids; `param` is named in messages.
 std::vector<TokenId> read_token_ids(const boost::json::array& list,
                                     const std::string& param,
@@ -23,10 +33,16 @@ std::vector<TokenId> encode_prompt(const Fields& body,
                                    const Tokenizer& tokenizer);
 
 /// `prompt` of a completion: one or several, as text or as ids.
-std::vector<std::vector<TokenId>> read_prompts(const Fields& body, const ApiContext& context);
+/// Refused are those that leave no room for `length` tokens, long texts without being tokenized.
+std::vector<std::vector<TokenId>> read_prompts(const Fields& body,
+                                               const ApiContext& context,
+                                               std::int64_t length);
 
-/// `suffix` of a completion, as ids: what stands behind the generated part. Empty: nothing.
-std::vector<TokenId> read_suffix(const Fields& body, const Tokenizer& tokenizer);
+/// `suffix` of a completion, as ids: what stands behind the generated part. Empty: nothing. Refused
+/// like a prompt.
+std::vector<TokenId> read_suffix(const Fields& body,
+                                 const ApiContext& context,
+                                 std::int64_t length);
 
 /// The text of each prompt, for `echo`: as it was given, or that of its ids.
 std::vector<std::string> prompt_texts(const Fields& body,
@@ -34,7 +50,9 @@ std::vector<std::string> prompt_texts(const Fields& body,
                                       const Tokenizer& tokenizer,
                                       bool skip_special);
 
-/// `messages` of a chat, as the ids of its prompt.
-std::vector<TokenId> encode_chat(const Fields& body, const ApiContext& context);
+/// `messages` of a chat, as the ids of its prompt. With `length`, refused like a prompt.
+std::vector<TokenId> encode_chat(const Fields& body,
+                                 const ApiContext& context,
+                                 std::optional<std::int64_t> length = {});
 
 }  // namespace rubato

@@ -47,19 +47,7 @@ int fitting_length(const GenerationRequest& base,
   const std::int64_t room = context.model.max_context - given;
   const std::int64_t length =
       max_tokens.value_or(std::min<std::int64_t>(512, std::max<std::int64_t>(room, 1)));
-  if (length > room) {
-    reject(param,
-           concat("This model's maximum context length is ",
-                  context.model.max_context,
-                  " tokens. The prompt has ",
-                  given,
-                  " tokens and ",
-                  length,
-                  " are to be generated, ",
-                  length + given,
-                  " in all."),
-           Code::kTooLong);
-  }
+  require_room(given, length, context.model, param);
   if (length < base.rules.min_tokens) {
     reject("min_tokens",
            concat("`min_tokens` is ",
@@ -108,7 +96,7 @@ void add_choices(const Fields& body,
   check_choices(prompts.size(), request.choices_per_prompt, context.defaults);
   const char* param = request.chat ? "messages" : "prompt";
   GenerationRequest base = read_decoding(body, context, request);
-  if (!request.chat) base.suffix = read_suffix(body, context.tokenizer);
+  if (!request.chat) base.suffix = read_suffix(body, context, max_tokens.value_or(1));
   for (const std::vector<TokenId>& prompt : prompts) {
     if (prompt.empty()) reject(param, "the prompt is empty");
     base.prompt = prompt;
@@ -145,7 +133,8 @@ Result<ApiRequest> parse_chat_request(const json::object& body, const ApiContext
     refuse_in_chat(fields);
     auto max_tokens = fields.integer("max_completion_tokens", 1, kMostTokens);
     if (!max_tokens) max_tokens = fields.integer("max_tokens", 1, kMostTokens);
-    add_choices(fields, context, {encode_chat(fields, context)}, max_tokens, request);
+    const auto prompt = encode_chat(fields, context, max_tokens.value_or(1));
+    add_choices(fields, context, {prompt}, max_tokens, request);
     return request;
   });
 }
@@ -155,7 +144,7 @@ Result<ApiRequest> parse_completion_request(const json::object& body, const ApiC
     const Fields fields(body);
     ApiRequest request = read_common(fields, context, /*chat=*/false);
     const auto max_tokens = fields.integer("max_tokens", 1, kMostTokens).value_or(16);
-    const auto prompts = read_prompts(fields, context);
+    const auto prompts = read_prompts(fields, context, max_tokens);
     if (fields.boolean("echo", false))
       request.echo = prompt_texts(fields, prompts, context.tokenizer, request.answer.skip_special);
     add_choices(fields, context, prompts, max_tokens, request);

@@ -127,4 +127,12 @@ std::vector<TokenId> ChatTemplate::encode(const Tokenizer& tokenizer,
   return ids;
 }
 
+std::int64_t ChatTemplate::least_tokens(const Tokenizer& tokenizer,
+                                        std::span<const ChatMessage> messages) const {
+  std::int64_t tokens = 1;
+  for (const ChatMessage& message : messages)
+    tokens += tokenizer.least_tokens(stripped(message.content).size()) + 1;
+  return tokens;
+}
+
 }  // namespace rubato

@@ -29,6 +29,10 @@ class ChatTemplate {
   std::vector<TokenId> encode(const Tokenizer& tokenizer,
                               std::span<const ChatMessage> messages) const;
 
+  /// What `encode` gives at least, known without reading the messages.
+  std::int64_t least_tokens(const Tokenizer& tokenizer,
+                            std::span<const ChatMessage> messages) const;
+
   TokenId end_of_turn() const { return eot_; }
 
  private:

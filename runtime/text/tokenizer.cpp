@@ -8,6 +8,10 @@
 namespace rubato {
 namespace {
 
+// How much shorter a normal form can make a text: a character that stands for another has at most 4
+// bytes, the other at least 1; composing makes a third of a text's bytes at least (UAX #15).
+constexpr std::size_t kMostShrinking = 4 * 3;
+
 /// A merge that could be made between a symbol and its right neighbour, best first: lowest rank,
 /// then leftmost.
 struct Proposal {
@@ -49,6 +53,11 @@ std::vector<TokenId> Tokenizer::encode_framed(std::string_view utf8) const {
   ids.insert(ids.begin(), frame_.before.begin(), frame_.before.end());
   ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
   return ids;
+}
+
+std::int64_t Tokenizer::least_tokens(std::size_t num_bytes) const {
+  const std::size_t most_bytes = longest_ * (normal_forms_.empty() ? 1 : kMostShrinking);
+  return static_cast<std::int64_t>((num_bytes + most_bytes - 1) / most_bytes);
 }
 
 void Tokenizer::encode_piece(std::string_view piece, std::vector<TokenId>& ids) const {

@@ -56,6 +56,9 @@ class Tokenizer {
   std::optional<TokenId> token_to_id(std::string_view token) const;
   bool is_special(TokenId id) const;
 
+  /// What a text of so many bytes has at least, whatever it says.
+  std::int64_t least_tokens(std::size_t num_bytes) const;
+
   /// One past the highest id.
   int vocabulary_size() const { return static_cast<int>(bytes_.size()); }
 
@@ -77,7 +80,8 @@ class Tokenizer {
   std::unordered_map<std::uint64_t, Merge> merges_;       // left << 32 | right
   std::vector<std::string> bytes_;                        // by id
   std::vector<bool> special_;
-  TokenId byte_ids_[256];  // the token of a single byte
+  std::size_t longest_ = 1;  // of bytes_
+  TokenId byte_ids_[256];    // the token of a single byte
   bool ignore_merges_ = false;
 };
 

@@ -104,6 +104,7 @@ class TokenizerLoader {
       tokenizer_.special_.resize(id + 1, false);
     }
     tokenizer_.bytes_[id] = bytes;
+    tokenizer_.longest_ = std::max(tokenizer_.longest_, bytes.size());
   }
 
   void read_merges(const json::value& merges) {

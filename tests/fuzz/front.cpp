@@ -1,5 +1,7 @@
 #include "tests/fuzz/front.h"
 
+#include <boost/asio/system_executor.hpp>
+
 namespace rubato::fuzz {
 namespace {
 
@@ -7,7 +9,8 @@ constexpr const char* kModelFolder = RUBATO_SOURCE_DIR "/models/llada-tiny";
 
 ServedModel served(const Tokenizer& tokenizer) {
   const auto id_of = [&](const char* token) { return tokenizer.token_to_id(token).value(); };
-  return {"tiny", 0, 512, 576, id_of("<|mdm_mask|>"), {id_of("<|endoftext|>"), id_of("<|eot_id|>")}};
+  return {
+      "tiny", 0, 512, 576, id_of("<|mdm_mask|>"), {id_of("<|endoftext|>"), id_of("<|eot_id|>")}};
 }
 
 GenerationDefaults default_params() {
@@ -71,7 +74,8 @@ Front::Front()
             defaults_,
             engine,
             active_requests_,
-            metrics_},
+            metrics_,
+            boost::asio::system_executor()},
       locked_{locked_config_,
               model,
               tokenizer,
@@ -79,7 +83,8 @@ Front::Front()
               defaults_,
               engine,
               active_requests_,
-              metrics_} {}
+              metrics_,
+              boost::asio::system_executor()} {}
 
 Front& front() {
   static Front made;

@@ -36,6 +36,40 @@ class RequestTest : public ::testing::Test {
   ChatTemplate chat_template_ = ChatTemplate::named("llada", tokenizer_).value();
 };
 
+TEST_F(RequestTest, ATextThatCannotFitIsRefusedUncounted) {
+  std::size_t longest = 0;
+  for (TokenId id = 0; id < tokenizer_.vocabulary_size(); ++id)
+    longest = std::max(longest, tokenizer_.token_bytes(id).size());
+  const std::string text(longest * 2000, 'a');
+  const char* at_least =
+      "maximum context length is 128 tokens. The prompt has at least 2000 tokens and 16 are to be "
+      "generated, at least 2016 in all.";
+  const std::pair<std::string, const char*> cases[] = {
+      {R"({"prompt": ")" + text + "\"}", at_least},
+      {R"({"prompt": ["b", ")" + text + "\"]}", at_least},
+      {R"({"prompt": "b", "suffix": ")" + text + "\"}", at_least},
+      {R"({"prompt": ")" + std::string(longest * 112, 'a') + "\"}", "The prompt has "},
+  };
+  for (const auto& [body, message] : cases) {
+    const auto refused = completion(body);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, Code::kTooLong);
+    EXPECT_EQ(refused.error().param, "prompt");
+    EXPECT_NE(refused.error().message.find(message), std::string::npos) << refused.error().message;
+  }
+  EXPECT_EQ(completion(cases[3].first).error().message.find("at least"), std::string::npos);
+  const auto refused =
+      chat(R"("messages": [{"role": "user", "content": ")" + text + R"("}], "n": 1)");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kTooLong);
+  EXPECT_NE(refused.error().message.find("has at least 2002 tokens and 8 "), std::string::npos)
+      << refused.error().message;
+  // White space around a message is not part of the prompt.
+  const std::string spaces(longest * 2000, ' ');
+  EXPECT_TRUE(
+      chat(R"("messages": [{"role": "user", "content": "a)" + spaces + R"("}], "n": 1)").ok());
+}
+
 TEST_F(RequestTest, EveryMistakeNamesItsField) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({})", "prompt"},
