@@ -143,6 +143,7 @@ class Session {
     } else {
       asked = read_body(route);
     }
+    std::string().swap(request_.body());  // an answer may take long, and needs it no more
     if (!*asked) co_return co_await send_error(asked->error());
     if (auto* known = std::get_if<std::string>(&**asked)) {
       Plain plain{"application/json", std::move(*known)};

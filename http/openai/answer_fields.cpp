@@ -7,6 +7,9 @@ namespace {
 
 namespace json = boost::json;
 
+/// Every choice keeps the stop strings, and as much of its text back as one may begin with.
+constexpr std::size_t kMostStopBytes = 4096;
+
 std::vector<std::string> read_stop(const Fields& body) {
   const auto* value = body.find("stop");
   if (value == nullptr) return {};
@@ -20,6 +23,15 @@ std::vector<std::string> read_stop(const Fields& body) {
     }
   } else {
     reject("stop", "`stop` must be a string or a list of up to 4 strings");
+  }
+  for (const std::string& one : stop) {
+    if (one.size() > kMostStopBytes)
+      reject("stop",
+             concat("`stop` has a string of ",
+                    one.size(),
+                    " bytes; at most ",
+                    kMostStopBytes,
+                    " are allowed"));
   }
   std::erase(stop, "");
   return stop;

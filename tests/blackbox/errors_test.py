@@ -42,6 +42,7 @@ MISTAKES = [
     (BOTH, {"stop": ["a", 1]}, "stop"),
     (BOTH, {"stop": list("abcde")}, "stop"),
     (BOTH, {"stop": {}}, "stop"),
+    (BOTH, {"stop": ["a", "b" * 4097]}, "stop"),
     (BOTH, {"ignore_eos": 1}, "ignore_eos"),
     (BOTH, {"stop_token_ids": 5}, "stop_token_ids"),
     (BOTH, {"stop_token_ids": ["5"]}, "stop_token_ids"),

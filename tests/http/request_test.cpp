@@ -36,6 +36,17 @@ class RequestTest : public ::testing::Test {
   ChatTemplate chat_template_ = ChatTemplate::named("llada", tokenizer_).value();
 };
 
+TEST_F(RequestTest, AStopStringHasALimitedLength) {
+  const auto with_stop = [&](std::size_t bytes) {
+    return completion(R"({"prompt": "a", "n": 16, "stop": ["b", ")" + std::string(bytes, 'c') +
+                      R"("]})");
+  };
+  EXPECT_EQ(with_stop(4096).value().answer.stop.at(1).size(), 4096u);
+  EXPECT_EQ(with_stop(4097).error().param, "stop");
+  EXPECT_EQ(with_stop(4097).error().message,
+            "`stop` has a string of 4097 bytes; at most 4096 are allowed");
+}
+
 TEST_F(RequestTest, ATextThatCannotFitIsRefusedUncounted) {
   std::size_t longest = 0;
   for (TokenId id = 0; id < tokenizer_.vocabulary_size(); ++id)
