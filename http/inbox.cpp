@@ -6,9 +6,7 @@ namespace rubato {
 
 namespace asio = boost::asio;
 
-Inbox::Inbox(const asio::any_io_executor& strand) : strand_(strand), wake_(strand) {
-  wake_.expires_at(asio::steady_timer::time_point::max());
-}
+Inbox::Inbox(const asio::any_io_executor& strand) : strand_(strand), wake_(strand) {}
 
 UpdateSink Inbox::sink(std::size_t choice) {
   return [weak = weak_from_this(), choice](const GenerationUpdate& update) {
@@ -24,9 +22,17 @@ void Inbox::add(News news) {
   wake_.cancel();
 }
 
+asio::awaitable<bool> Inbox::comes_by(std::chrono::steady_clock::time_point until) {
+  while (news_.empty() && !client_gone_) {
+    wake_.expires_at(until);
+    const auto [woken] = co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!woken) break;  // the time has come
+  }
+  co_return !news_.empty() || client_gone_;
+}
+
 asio::awaitable<std::optional<Inbox::News>> Inbox::next() {
-  while (news_.empty() && !client_gone_)
-    co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_await comes_by(asio::steady_timer::time_point::max());
   if (client_gone_) co_return std::nullopt;
   std::optional<News> news = std::move(news_.front());
   news_.pop_front();

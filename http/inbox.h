@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -24,6 +25,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   /// Where the engine puts a choice's updates. It keeps the inbox no longer than the session does,
   /// which the engine may not know to be over.
   UpdateSink sink(std::size_t choice);
+
+  /// Waits until there is something for `next`, or `until` has come; whether there is.
+  boost::asio::awaitable<bool> comes_by(std::chrono::steady_clock::time_point until);
 
   /// The next piece of news, or nothing when the client has gone.
   boost::asio::awaitable<std::optional<News>> next();

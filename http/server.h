@@ -27,6 +27,7 @@ struct ServerConfig {
   std::int64_t max_unsent_bytes = 256 << 10;  ///< of a stream, that wait for a client to read
   std::chrono::milliseconds request_timeout{30'000};  ///< for a request to arrive in full
   std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests of a connection
+  std::chrono::milliseconds stream_heartbeat{0};      ///< a silent stream gets a comment; 0: none
   std::string version;
   AccessKeys keys;           ///< without any, everybody is let in
   CrossOrigin cross_origin;  ///< web pages that may read answers

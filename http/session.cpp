@@ -33,6 +33,9 @@ using asio::awaitable;
 /// Parsing and tokenizing more than this takes long enough to show in other connections' streams.
 constexpr std::size_t kMostReadOnStrand = 16 << 10;
 
+/// A comment of a stream, which its reader skips.
+constexpr std::string_view kHeartbeat = ": \n\n";
+
 /// What a body asks for: generations, or an answer that is known, as JSON.
 using Asked = std::variant<ApiRequest, std::string>;
 
@@ -227,7 +230,14 @@ class Session {
     std::optional<Error> failure;
     const bool begun_well = co_await begin_stream();
     if (!begun_well) co_return false;
+    auto next_heartbeat = heartbeat_from_now();
     while (!stream.complete() && !failure) {
+      const bool comes = co_await inbox.comes_by(next_heartbeat);
+      if (!comes) {
+        if (!connection_->send_part(kHeartbeat)) co_return false;
+        next_heartbeat = heartbeat_from_now();
+        continue;
+      }
       const std::optional<Inbox::News> news = co_await inbox.next();
       if (!news) co_return false;
       const Answer& answer = stream.answers()[news->choice];
@@ -239,10 +249,17 @@ class Session {
       if (answer.complete()) handles[news->choice].cancel();
       if (events.empty()) continue;
       if (!connection_->send_part(events)) co_return false;
+      next_heartbeat = heartbeat_from_now();
     }
     if (failure) times.fail();
     if (!connection_->send_part(stream.end(failure))) co_return false;
     co_return co_await connection_->end_stream();
+  }
+
+  asio::steady_timer::time_point heartbeat_from_now() const {
+    const std::chrono::milliseconds silence = context_.config.stream_heartbeat;
+    return silence.count() == 0 ? asio::steady_timer::time_point::max()
+                                : asio::steady_timer::clock_type::now() + silence;
   }
 
   awaitable<bool> begin_stream() {

@@ -28,6 +28,7 @@ struct ServerSection {
   int max_request_tokens = 16384;  ///< n x max_tokens of one request
   int request_timeout_s = 30;      ///< for a request to arrive in full
   int idle_timeout_s = 75;         ///< between two requests of a connection
+  double stream_heartbeat_s = 0;   ///< after which a silent stream gets a comment; 0: none
   int drain_timeout_s = 60;        ///< for running requests to finish after SIGTERM
   std::string api_key_file;        ///< keys that let clients in; empty: none but the environment's
   std::string cors_origins;        ///< web pages that may read answers; empty: none

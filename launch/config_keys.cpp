@@ -42,6 +42,7 @@ void add_server_keys(ServerSection& server, std::vector<ConfigKey>& keys) {
   add("max_request_tokens", server.max_request_tokens, 1, kMany);
   add("request_timeout_s", server.request_timeout_s, 1, 3600);
   add("idle_timeout_s", server.idle_timeout_s, 1, 3600);
+  add("stream_heartbeat_s", server.stream_heartbeat_s, 0, 3600);
   add("drain_timeout_s", server.drain_timeout_s, 0, 86400);
   keys.push_back(text("server", "api_key_file", server.api_key_file));
   keys.push_back(text("server", "cors_origins", server.cors_origins));

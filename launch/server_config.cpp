@@ -54,6 +54,8 @@ Result<ServerConfig> server_config(const ServerSection& section) {
                       .max_unsent_bytes = section.max_unsent_bytes,
                       .request_timeout = std::chrono::seconds(section.request_timeout_s),
                       .idle_timeout = std::chrono::seconds(section.idle_timeout_s),
+                      .stream_heartbeat = std::chrono::ceil<std::chrono::milliseconds>(
+                          std::chrono::duration<double>(section.stream_heartbeat_s)),
                       .version = program_version(),
                       .keys = std::move(keys).value(),
                       .cross_origin = std::move(cross_origin).value()};

@@ -3,7 +3,9 @@
 import openai
 import pytest
 import schemas
+from api import COMPLETIONS
 from cases import LONGER, QUESTION, QUESTIONS, messages
+from program import ANSWER_SECONDS
 
 
 def test_chat_answers_a_word_problem(client):
@@ -27,6 +29,24 @@ def test_a_chat_stream_joined_is_the_answer_without_stream(client, question):
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole.choices[0].message.content
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].choices[0].finish_reason == whole.choices[0].finish_reason
+
+
+# Long enough that it still runs when what waits behind it has been looked at.
+LONG = {"max_tokens": 300, "ignore_eos": True, "diffusion": {"policy": "none", "threshold": None}}
+
+
+def test_a_stream_that_waits_has_heartbeats_which_the_client_reads_over(client, start_server):
+    api = start_server(1, "--set", "server.stream_heartbeat_s=0.001", "--set", "engine.max_sequences=1")
+    running = api.open_stream(COMPLETIONS, {**LONG, "prompt": "a"})
+    queued = api.open_stream(COMPLETIONS, {"prompt": "b"})
+    request = {"model": "llada-tiny", "messages": messages(LONGER), "max_tokens": 64}
+    with openai.OpenAI(base_url=api.server.url + "/v1", api_key="none", timeout=ANSWER_SECONDS, max_retries=0) as waiting:
+        chunks = waiting.chat.completions.create(**request, stream=True)
+        assert queued.next_event() == ": \n\n"
+        running.leave()
+        queued.leave()
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text == client.chat.completions.create(**request).choices[0].message.content
 
 
 def test_the_stream_helper_assembles_the_same_message(client):

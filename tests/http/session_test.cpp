@@ -227,6 +227,24 @@ TEST_F(SessionTest, ARequestsTimesCountFromItsArrivalAndNotFromItsSubmission) {
   EXPECT_THAT(metrics, HasSubstr("rubato_time_to_first_token_seconds_bucket{le=\"0.05\"} 0\n"));
 }
 
+TEST_F(SessionTest, ASilentStreamGetsCommentsWhileItIsQueuedAndBetweenItsTexts) {
+  config_.stream_heartbeat = std::chrono::milliseconds(1);
+  RawClient client(start());
+  client.send(post(kCompletions, R"({"prompt": "a", "max_tokens": 4, "stream": true})"));
+  EXPECT_THAT(client.read_until("\r\n: \n\n"), Not(HasSubstr("data:")));
+  EXPECT_EQ(client.read_until(": \n\n"), "\r\n4\r\n: \n\n");
+  engine_.commit(0, encode("b"), 0, false);
+  client.read_until(R"("text":"b")");
+  client.read_until("\r\n: \n\n");
+  engine_.commit(0, encode("c"), 2, false);  // no text is certain: news, but nothing written
+  client.read_until("\r\n: \n\n");
+  engine_.commit(0, encode("d"), 1, false);
+  engine_.commit(0, {eos_}, 3, true);
+  client.read_until(R"("text":"dc")");
+  client.read_until("data: [DONE]\n\n\r\n0\r\n\r\n");
+  EXPECT_EQ(client.ask(get("/health")).result_int(), 200u);
+}
+
 TEST_F(SessionTest, AStopStringCancelsTheGeneration) {
   RawClient client(start());
   client.send(post(kCompletions, R"({"prompt": "a", "max_tokens": 16, "stop": "7"})"));
