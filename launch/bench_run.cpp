@@ -27,17 +27,25 @@ std::string command_line(ProgramArguments program) {
 
 }  // namespace
 
-Provenance provenance_of(const EngineHost& host, const Mesh& mesh, ProgramArguments program) {
+Provenance provenance_of(ProgramArguments program) {
   return {.version = program_version(),
           .commit = program_commit(),
           .command = command_line(program),
           .started = utc_now(),
-          .ranks = mesh.world_size,
-          .threads = host.num_threads(),
-          .kernels = kernels().name,
+          .ranks = 0,
+          .threads = 0,
+          .kernels = "",
           .machine = this_machine(),
           .load_before = load_average(),
           .load_after = 0};
+}
+
+Provenance provenance_of(const EngineHost& host, const Mesh& mesh, ProgramArguments program) {
+  Provenance provenance = provenance_of(program);
+  provenance.ranks = mesh.world_size;
+  provenance.threads = host.num_threads();
+  provenance.kernels = kernels().name;
+  return provenance;
 }
 
 std::int64_t cache_bytes_per_token(const EngineHost& host) {

@@ -9,7 +9,9 @@
 
 namespace rubato {
 
-/// What a benchmark begins with: everything but the load after it.
+/// What a benchmark begins with: everything but the load after it. Without a host, of a process
+/// that has no engine.
+Provenance provenance_of(ProgramArguments program);
 Provenance provenance_of(const EngineHost& host, const Mesh& mesh, ProgramArguments program);
 
 /// Bytes of one canvas position in the caches of all ranks.

@@ -7,9 +7,9 @@
 #include "benchmarks/policies/contender.h"
 #include "benchmarks/serving/report.h"
 #include "benchmarks/serving/sweep.h"
+#include "launch/bench_run.h"
 #include "launch/commands.h"
 #include "launch/exit_status.h"
-#include "launch/program.h"
 #include "launch/progress.h"
 #include "launch/report_file.h"
 #include "launch/server_config.h"
@@ -73,19 +73,19 @@ Result<SweepOptions> options_of(const ServingArguments& arguments) {
 Status write_report(const Sweep& sweep,
                     const SweepOptions& options,
                     const ServingArguments& arguments,
-                    const Endpoint& endpoint) {
-  const SweepSetup setup{program_version(), endpoint.address.url(), arguments.tasks};
+                    const SweepSetup& setup) {
   std::cout << to_table(sweep, options, setup) << std::flush;
   return write_json(arguments.json, to_json(sweep, options, setup));
 }
 
-int run(const ServingArguments& arguments) {
+int run(const ServingArguments& arguments, ProgramArguments program) {
   const Result<Endpoint> endpoint = endpoint_of(arguments);
   if (!endpoint) return refuse(kBenchServing, endpoint.error());
   const Result<std::vector<Task>> tasks = load_tasks(arguments);
   if (!tasks) return refuse(kBenchServing, tasks.error());
   const Result<SweepOptions> options = options_of(arguments);
   if (!options) return refuse(kBenchServing, options.error());
+  SweepSetup setup{provenance_of(program), endpoint->address.url(), arguments.tasks};
   Result<Sweep> sweep = Sweep();
   {
     ProgressDisplay display;
@@ -94,7 +94,8 @@ int run(const ServingArguments& arguments) {
     });
   }
   if (!sweep) return refuse(kBenchServing, sweep.error());
-  const Status written = write_report(*sweep, *options, arguments, *endpoint);
+  setup.provenance.load_after = load_average();
+  const Status written = write_report(*sweep, *options, arguments, setup);
   if (!written) return refuse(kBenchServing, written.error());
   const auto silent = [](const LevelReport& level) { return level.summary.answered == 0; };
   return std::ranges::any_of(sweep->levels, silent) ? kFailed : kDone;
@@ -155,7 +156,7 @@ void add_request_options(CLI::App& command, ServingArguments& arguments) {
 
 }  // namespace
 
-void add_bench_serving_command(CLI::App& bench, Action& action) {
+void add_bench_serving_command(CLI::App& bench, ProgramArguments program, Action& action) {
   CLI::App* command = bench.add_subcommand(
       "serving", "Load on a running server: throughput and latency against the number of clients");
   command->footer(concat(
@@ -170,7 +171,9 @@ void add_bench_serving_command(CLI::App& bench, Action& action) {
   add_load_options(*command, *arguments);
   add_request_options(*command, *arguments);
   command->add_option("--json", arguments->json, "File to write the numbers to")->type_name("FILE");
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, program, &action] {
+    action = [arguments, program] { return run(*arguments, program); };
+  });
 }
 
 }  // namespace rubato

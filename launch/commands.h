@@ -24,7 +24,7 @@ void add_bench_command(CLI::App& app, ProgramArguments program, Action& action);
 /// The same for the subcommands of `bench`.
 void add_bench_policies_command(CLI::App& bench, ProgramArguments program, Action& action);
 void add_bench_long_command(CLI::App& bench, ProgramArguments program, Action& action);
-void add_bench_serving_command(CLI::App& bench, Action& action);
+void add_bench_serving_command(CLI::App& bench, ProgramArguments program, Action& action);
 void add_bench_step_command(CLI::App& bench, Action& action);
 
 }  // namespace rubato

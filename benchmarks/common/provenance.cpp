@@ -75,19 +75,21 @@ std::string describe(const Provenance& p) {
 }
 
 boost::json::object to_object(const Provenance& p) {
-  return {{"version", p.version},
-          {"commit", p.commit},
-          {"command", p.command},
-          {"started", p.started},
-          {"ranks", p.ranks},
-          {"threads", p.threads},
-          {"kernels", p.kernels},
-          {"machine",
-           {{"cpu", p.machine.cpu},
-            {"cores", p.machine.cores},
-            {"memory_bytes", p.machine.memory_bytes},
-            {"load_before", p.load_before},
-            {"load_after", p.load_after}}}};
+  boost::json::object object{{"version", p.version},
+                             {"commit", p.commit},
+                             {"command", p.command},
+                             {"started", p.started},
+                             {"machine",
+                              {{"cpu", p.machine.cpu},
+                               {"cores", p.machine.cores},
+                               {"memory_bytes", p.machine.memory_bytes},
+                               {"load_before", p.load_before},
+                               {"load_after", p.load_after}}}};
+  if (p.ranks == 0) return object;
+  object["ranks"] = p.ranks;
+  object["threads"] = p.threads;
+  object["kernels"] = p.kernels;
+  return object;
 }
 
 }  // namespace rubato

@@ -29,7 +29,7 @@ struct Provenance {
   std::string commit;   ///< of the sources
   std::string command;  ///< without mpirun
   std::string started;  ///< UTC
-  int ranks = 1;
+  int ranks = 1;        ///< 0: no engine ran in this process; then the next two say nothing
   int threads = 1;      ///< of a rank
   std::string kernels;  ///< the instruction set
   Machine machine;

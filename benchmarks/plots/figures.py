@@ -193,6 +193,52 @@ def draw_ranks(reports):
     return figure
 
 
+LOOPS = {"closed": ("concurrency", "requests at a time"), "open": ("rate", "requests a second (Poisson)")}
+LATENCIES = {"first_text_ms": "first text", "whole_ms": "whole answer"}
+
+
+def draw_loop(loop, servers, throughput, latency, queue):
+    """Panels of one loop, all servers in each."""
+    key, title = LOOPS[loop]
+    for number, (server, report) in enumerate(servers.items()):
+        levels = series.levels_of(report, loop)
+        load = [level[key] for level in levels]
+        colour = f"C{number}"
+        throughput.plot(load, [level["tokens_per_second"] for level in levels], "o-", color=colour, label=server)
+        for (name, words), marker in zip(LATENCIES.items(), "so"):
+            for percent, style in (("p50", "-"), ("p99", ":")):
+                ms = [level[name][percent] for level in levels]
+                label = f"{server}: {words}, {percent}"
+                latency.plot(load, ms, marker + style, color=colour, markersize=4, label=label)
+        waited = [(level["engine"] or {}).get("queue_ms") for level in levels]
+        queue.plot(load, [math.nan if ms is None else ms for ms in waited], "o-", color=colour, label=server)
+    for panel, what in ((throughput, "output tokens/s"), (latency, "ms"), (queue, "ms in the queue, mean")):
+        panel.set(xlabel=title, ylabel=what)
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.legend(fontsize="x-small")
+    throughput.set_ylim(bottom=0)
+    queue.set_ylim(bottom=0)
+    latency.set_yscale("log")
+
+
+def serving_figure(servers):
+    """Throughput, latency and queue against the load, a row a loop, of `serving` reports by the server's name."""
+    loops = [loop for loop in LOOPS if any(series.levels_of(report, loop) for report in servers.values())]
+    figure, panels = new_figure(3, rows=len(loops))
+    for loop, row in zip(loops, panels):
+        draw_loop(loop, servers, *row)
+    first = next(iter(servers.values()))
+    figure.suptitle(f"{first['model']}, {', '.join(first['tasks'])}, max_tokens {first['length']}")
+    return figure
+
+
+def draw_serving(reports):
+    """What clients get of each server that was measured."""
+    servers = series.servers(reports, "serving")
+    return serving_figure(servers) if servers else None
+
+
 FIGURES = {
     "accuracy-speed": draw_accuracy_speed,
     "tuning": draw_tuning,
@@ -201,4 +247,5 @@ FIGURES = {
     "boundaries": draw_boundaries,
     "long": draw_long,
     "ranks": draw_ranks,
+    "serving": draw_serving,
 }

@@ -113,12 +113,26 @@ def growth_of(report, policy, what):
     return None
 
 
+def levels_of(report, loop):
+    """Levels of a `serving` report's "closed" or "open" loop, by their load."""
+    key = "concurrency" if loop == "closed" else "rate"
+    return sorted((level for level in report["levels"] if level["loop"] == loop), key=lambda level: level[key])
+
+
+def servers(reports, name):
+    """The `serving` reports NAME-SERVER, by SERVER."""
+    return {key.removeprefix(name + "-"): report for key, report in reports.items() if key.startswith(name + "-")}
+
+
 def conditions(report):
     """One sentence: where a report's numbers come from."""
     machine = report["machine"]
-    ranks = f"mpirun -np {report['ranks']} " if report["ranks"] > 1 else ""
+    engine = ""  # a client of a server does not know it
+    if "ranks" in report:
+        engine = f", {report['threads']} thread(s) a rank, {report['kernels']}, {report['dtype']}"
+    ranks = f"mpirun -np {report['ranks']} " if report.get("ranks", 1) > 1 else ""
     return (
         f"`{ranks}{report['command']}`, commit {report['commit']}, {report['started'][:10]}; {machine['cpu']}, "
-        f"{machine['cores']} cores, {report['threads']} thread(s) a rank, {report['kernels']}, {report['dtype']}; "
+        f"{machine['cores']} cores{engine}; "
         f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
     )

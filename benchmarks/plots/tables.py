@@ -136,18 +136,92 @@ def ranks_table(reports):
     return markdown(["ranks", "canvas", "policy", "ms a step", "full", "reuse", "in collectives"], rows)
 
 
+PHASES = ["plan", "reuse", "reduce", "decide", "refresh", "head", "sample", "finish"]
+OWN_PHASES = ["plan", "decide", "sample", "finish"]  # neither forward pass nor collective
+
+
+def phases_table(report):
+    """Where the time of a step goes, in microseconds, for each sort of step that occurs; over all tasks."""
+    rows = []
+    for line in series.results(report):
+        if series.parameters_of(line["policy"]):
+            continue  # a variant
+        for sort, steps in line["steps"].items():
+            if steps["count"] == 0:
+                continue
+            each = {phase: 1e6 * steps["seconds"][phase] / steps["count"] for phase in PHASES}
+            whole = sum(each.values())
+            own = percent(sum(each[phase] for phase in OWN_PHASES) / whole)
+            times = [f"{us:,.0f}" for us in (*each.values(), whole)]
+            rows.append([line["length"], f"`{line['policy']}`", sort, *times, own])
+    return markdown(["length", "policy", "step", *PHASES, "in all", "own"], rows)
+
+
+def serving_table(servers):
+    """Throughput and waiting by server and load; both loops."""
+    rows = []
+    for server, report in servers.items():
+        closed = series.levels_of(report, "closed")
+        for level in closed + series.levels_of(report, "open"):
+            base = closed[0]["tokens_per_second"] if level in closed else None
+            queue = (level["engine"] or {}).get("queue_ms")
+            rows.append(
+                [
+                    f"`{server}`",
+                    f"{level['concurrency']} at a time" if level in closed else f"{level['rate']:g} a second",
+                    number(level["requests_per_second"]),
+                    number(level["tokens_per_second"]),
+                    f"{level['tokens_per_second'] / base:.1f} x" if base else "-",
+                    *(f"{level[what][p]:,.0f}" for what in ("first_text_ms", "whole_ms") for p in ("p50", "p99")),
+                    number(queue),
+                    level["requests"] - level["answered"],
+                ]
+            )
+    head = ["server", "load", "answers/s", "tokens/s", "speed", "text p50", "p99", "whole p50", "p99", "queue", "errors"]
+    return markdown(head, rows)
+
+
 TABLES = {
     "policies": policies_table,
     "tasks": tasks_table,
     "sweep": sweep_table,
     "long": long_table,
     "steps": steps_table,
+    "phases": phases_table,
 }
+
+# Single numbers in the text: of a contender's line over all tasks, given that of `none` and the first one of its length.
+VALUES = {
+    "right": lambda line, none, first: f"{line['right']} of {line['questions']}",
+    "percent": lambda line, none, first: percent(line["accuracy"]),
+    "points": lambda line, none, first: f"{100 * (line['accuracy'] - none['accuracy']):+.1f}",
+    "speed": lambda line, none, first: f"{line['tokens_per_second'] / first['tokens_per_second']:.1f}",
+    "over_none": lambda line, none, first: f"{line['tokens_per_second'] / none['tokens_per_second']:.1f}",
+    "tokens": lambda line, none, first: number(line["tokens_per_second"]),
+    "rows": lambda line, none, first: number(line["rows_computed"] / line["questions"]),
+    "passes": lambda line, none, first: number(line["forward_passes"] / line["questions"]),
+}
+VALUE = re.compile(r"(<!-- value ([\w-]+) (\d+) (\S+) (\w+) -->)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def value(name, length, policy, what, reports):
+    """A number of a `policies` report, or None where the report is not there."""
+    if name not in reports:
+        return None
+    lines = {line["policy"]: line for line in series.results(reports[name], int(length))}
+    return VALUES[what](lines[policy], lines["none"], next(iter(lines.values())))
 
 
 def render(kind, name, reports):
-    """A table and where it comes from, or None where a report is not there. `ranks` takes every NAME-np* there is."""
-    if kind == "ranks":
+    """A table and where it comes from, or None where a report is not there.
+
+    `ranks` takes every NAME-np* there is, `serving` every NAME-SERVER.
+    """
+    if kind == "serving":
+        found = series.servers(reports, name)
+        chosen = list(found.values())
+        text = serving_table(found) if found else None
+    elif kind == "ranks":
         chosen = [report for key, report in reports.items() if key.startswith(name + "-np")]
         chosen.sort(key=lambda report: report["ranks"])
         text = ranks_table(chosen) if chosen else None
@@ -158,10 +232,14 @@ def render(kind, name, reports):
 
 
 def fill(page, reports):
-    """The page with its tables made anew; those without a report stay as they are."""
+    """The page with its tables and single values made anew; those without a report stay as they are."""
 
     def replace(block):
         table = render(block[2], block[3], reports)
         return block[0] if table is None else f"{block[1]}\n{table}\n{block[4]}"
 
-    return BLOCK.sub(replace, page)
+    def put(mark):
+        found = value(*mark.groups()[1:5], reports)
+        return mark[0] if found is None else mark[1] + found + mark[7]
+
+    return VALUE.sub(put, BLOCK.sub(replace, page))

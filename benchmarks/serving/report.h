@@ -3,13 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/common/provenance.h"
 #include "benchmarks/serving/sweep.h"
 
 namespace rubato {
 
 /// What a sweep was made with, beside its options.
 struct SweepSetup {
-  std::string version;  ///< of this program
+  Provenance provenance;  ///< of this program, not of the server
   std::string url;
   std::vector<std::string> tasks;
 };

@@ -49,15 +49,16 @@ std::string to_json(const Sweep& sweep, const SweepOptions& options, const Sweep
   json::array levels, tasks;
   for (const LevelReport& report : sweep.levels) levels.push_back(to_object(report));
   for (const std::string& task : setup.tasks) tasks.push_back(json::value(task));
-  const json::object report{{"version", setup.version},
-                            {"url", setup.url},
-                            {"model", sweep.model},
-                            {"server_version", sweep.server_version},
-                            {"tasks", std::move(tasks)},
-                            {"length", options.length},
-                            {"seed", options.seed},
-                            {"diffusion", options.diffusion},
-                            {"levels", std::move(levels)}};
+  json::object report = to_object(setup.provenance);
+  report["benchmark"] = "serving";
+  report["url"] = setup.url;
+  report["model"] = sweep.model;
+  report["server_version"] = sweep.server_version;
+  report["tasks"] = std::move(tasks);
+  report["length"] = options.length;
+  report["seed"] = options.seed;
+  report["diffusion"] = options.diffusion;
+  report["levels"] = std::move(levels);
   return json::serialize(report) + '\n';
 }
 

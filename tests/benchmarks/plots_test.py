@@ -108,9 +108,48 @@ LONG = {
 }
 
 
+def level(loop, load, speed, queue=None):
+    waits = {"p50": 2 * load, "p99": 1234.4}
+    return {
+        "loop": loop,
+        "concurrency": load if loop == "closed" else None,
+        "rate": load if loop == "open" else None,
+        "requests": 8,
+        "answered": 7,
+        "requests_per_second": 3.25,
+        "tokens_per_second": speed,
+        "first_text_ms": waits,
+        "whole_ms": waits,
+        "engine": queue and {"queue_ms": queue},
+    }
+
+
+def served(*levels):
+    """A report of `bench serving`, which does not know the ranks of the server."""
+    of_an_engine = ("ranks", "threads", "kernels", "dtype")
+    return {**{key: value for key, value in CONDITIONS.items() if key not in of_an_engine}, "levels": list(levels)}
+
+
+SERVERS = {"serving-two": served(level("open", 2.5, 30), level("closed", 16, 250, queue=5.5), level("closed", 1, 100))}
+
+
+def test_levels_are_by_loop_and_load():
+    report = SERVERS["serving-two"]
+    assert [one["concurrency"] for one in series.levels_of(report, "closed")] == [1, 16]
+    assert [one["rate"] for one in series.levels_of(report, "open")] == [2.5]
+    assert series.servers({**SERVERS, "policies": SWEEP}, "serving") == {"two": report}
+
+
 @pytest.mark.parametrize(
     "kind, reports, expected",
     [
+        (
+            "serving",
+            {"x-two": SERVERS["serving-two"]},
+            "| `two` | 1 at a time | 3.2 | 100 | 1.0 x | 2 | 1,234 | 2 | 1,234 | - | 1 |\n"
+            "| `two` | 16 at a time | 3.2 | 250 | 2.5 x | 32 | 1,234 | 32 | 1,234 | 5.5 | 1 |\n"
+            "| `two` | 2.5 a second | 3.2 | 30.0 | - | 5 | 1,234 | 5 | 1,234 | - | 1 |",
+        ),
         ("policies", {"x": report(line("none", speed=5), line("dual"))}, "| 64 | `dual` | 90.0 % (50-100) | 10.0 | 2.0 x | 4.0 |"),
         ("policies", {"x": report(line("dual", seconds=(40.0, 36.0, 44.0)))}, "| 64 | `dual` | 90.0 % (50-100) | 10.0 ± 10 % | 1.0 x |"),
         ("tasks", {"x": report(line("dual", right=0.5))}, "| 64 | `dual` | 50.0 % (50-100) |"),
@@ -135,14 +174,38 @@ def test_a_page_is_filled_between_its_marks_and_filling_again_changes_nothing():
     assert tables.fill(filled, {"gamma": SWEEP}) == filled
 
 
-PAGES = ["docs/results/README.md", "docs/tuning.md"]
+def test_a_number_in_the_text_is_taken_from_a_contender_s_line():
+    reports = {"x": report(line("none:threshold=null", speed=2), line("none", speed=5, right=0.9), line("dual", speed=40, right=0.8))}
+    text = "<!-- value x 64 dual {} -->old<!-- end --> and <!-- value lost 64 dual speed -->kept<!-- end -->"
+    for what, found in {"speed": "20.0", "over_none": "8.0", "points": "-10.0", "percent": "80.0 %", "rows": "1,234"}.items():
+        assert tables.fill(text.format(what), reports) == text.format(what).replace("old", found)
+
+
+def test_phases_of_a_step_are_told_in_microseconds():
+    seconds = {**dict.fromkeys(tables.PHASES, 0.0), "plan": 0.01, "reuse": 0.97, "sample": 0.02}
+    steps = {"reuse": {"count": 100, "seconds": seconds}, "full": {"count": 0, "seconds": seconds}}
+    table = tables.phases_table(report({**line("dual"), "steps": steps}, {**line("dual:window=4"), "steps": steps}))
+    assert table.endswith("| 64 | `dual` | reuse | 100 | 9,700 | 0 | 0 | 0 | 0 | 200 | 0 | 10,000 | 3.0 % |\n")
+
+
+PAGES = ["README.md", "docs/performance.md", "docs/results/README.md", "docs/tuning.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_pages_ask_for_tables_that_there_are(page):
-    wanted = tables.BLOCK.findall((ROOT / page).read_text())
-    script = (ROOT / "benchmarks" / "results").read_text()
-    assert wanted
-    for _, kind, name, _ in wanted:
-        assert kind in tables.TABLES or kind == "ranks"
-        assert f"{name}{'-np' if kind == 'ranks' else ''}" in script
+def test_the_pages_ask_for_what_there_is(page):
+    text, script = (ROOT / page).read_text(), (ROOT / "benchmarks" / "results").read_text()
+    wanted = [(kind, name) for _, kind, name, _ in tables.BLOCK.findall(text)]
+    for kind, name in wanted:
+        assert kind in tables.TABLES or kind in ("ranks", "serving")
+        assert f"{name}{ {'ranks': '-np', 'serving': '-'}.get(kind, '')}" in script
+    values = tables.VALUE.findall(text)
+    for _, name, _, _, what, _, _ in values:
+        assert name in script and what in tables.VALUES
+    assert wanted or values
+    assert page in script
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_say_what_the_reports_beside_them_say(page):
+    text = (ROOT / page).read_text()
+    assert tables.fill(text, series.load_reports(ROOT / "docs" / "results")) == text

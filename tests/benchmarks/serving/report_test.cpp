@@ -38,7 +38,16 @@ SweepOptions options() {
   return o;
 }
 
-const SweepSetup kSetup{"0.2.0", "http://there:80", {"chain", "code"}};
+SweepSetup setup() {
+  SweepSetup s;
+  s.provenance.commit = "abc";
+  s.provenance.ranks = 0;
+  s.url = "http://there:80";
+  s.tasks = {"chain", "code"};
+  return s;
+}
+
+const SweepSetup kSetup = setup();
 
 TEST(ServingTable, HasALineForEachLevelAndTheErrors) {
   const std::string table = to_table(sweep(), options(), kSetup);
@@ -57,6 +66,8 @@ TEST(ServingTable, HasALineForEachLevelAndTheErrors) {
 TEST(ServingJson, HasEveryLevelWithItsParameters) {
   const auto json = boost::json::parse(to_json(sweep(), options(), kSetup)).as_object();
   EXPECT_EQ(json.at("url"), "http://there:80");
+  EXPECT_EQ(json.at("commit"), "abc");
+  EXPECT_FALSE(json.contains("ranks"));  // the server's, which a client does not know
   EXPECT_EQ(json.at("diffusion").at("policy"), "dual");
   EXPECT_EQ(json.at("length").as_int64(), 64);
   const auto& closed = json.at("levels").as_array()[0].as_object();
