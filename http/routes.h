@@ -20,7 +20,8 @@ enum class Route {
   kPage,   ///< what `find_page_file` finds
 };
 
-Route route_of(std::string_view path, const ServedModel& model);
+/// `model`: the id of the model that is served.
+Route route_of(std::string_view path, std::string_view model);
 
 /// Whether the route is asked for with POST and a JSON body; else with GET or HEAD.
 bool takes_body(Route route);
@@ -33,7 +34,13 @@ struct Plain {
 
 /// Health, version, load, metrics and models. Errors: kUnavailable, of /health while no requests
 /// are taken.
-Result<Plain> answer_plain(std::string_view path, const SessionContext& context);
+Result<Plain> answer_plain(std::string_view path,
+                           const SessionContext& context,
+                           const Served& served);
+
+/// What is answered while there is nothing to serve yet. Errors: kUnavailable, of all but
+/// /health/live and /metrics.
+Result<Plain> answer_while_loading(std::string_view path, const SessionContext& context);
 
 /// The error of a path that is no route.
 Error nothing_at(std::string_view path);

@@ -21,26 +21,9 @@ bool is_address(const std::string& bind) {
 
 class Server::Impl {
  public:
-  Impl(ServerConfig config,
-       ServedModel model,
-       const Tokenizer& tokenizer,
-       std::optional<ChatTemplate> chat_template,
-       GenerationClient& client,
-       GenerationDefaults defaults)
+  explicit Impl(ServerConfig config)
       : config_(std::move(config)),
-        model_(std::move(model)),
-        chat_template_(chat_template),
-        defaults_(defaults),
-        metrics_(config_.version, model_.id),
-        context_{config_,
-                 model_,
-                 tokenizer,
-                 chat_template_,
-                 defaults_,
-                 client,
-                 active_requests_,
-                 metrics_,
-                 reader_.get_executor()},
+        context_{config_, served_, active_requests_, metrics_, reader_.get_executor()},
         acceptor_(asio::make_strand(io_)) {}
 
   ~Impl() { stop(); }
@@ -65,6 +48,11 @@ class Server::Impl {
       threads_.emplace_back([this] { io_.run(); });
     }
     return {};
+  }
+
+  void serve(Served served) {
+    metrics_.tell_build(config_.version, served.model.id);
+    served_.store(&storage_.emplace(std::move(served)), std::memory_order_release);
   }
 
   void stop_accepting() {
@@ -111,9 +99,8 @@ class Server::Impl {
   }
 
   const ServerConfig config_;
-  const ServedModel model_;
-  const std::optional<ChatTemplate> chat_template_;
-  const GenerationDefaults defaults_;
+  std::optional<Served> storage_;
+  std::atomic<const Served*> served_{nullptr};  // storage_, once it is filled
   std::atomic<int> active_requests_{0};
   std::atomic<int> connections_{0};
   ServerMetrics metrics_;
@@ -125,18 +112,14 @@ class Server::Impl {
   std::vector<std::thread> threads_;
 };
 
-Server::Server(ServerConfig config,
-               ServedModel model,
-               const Tokenizer& tokenizer,
-               std::optional<ChatTemplate> chat_template,
-               GenerationClient& client,
-               GenerationDefaults defaults)
-    : impl_(std::make_unique<Impl>(
-          std::move(config), std::move(model), tokenizer, chat_template, client, defaults)) {}
+Server::Server(ServerConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 Server::~Server() = default;
 
 Status Server::start() {
   return impl_->start();
+}
+void Server::serve(Served served) {
+  impl_->serve(std::move(served));
 }
 std::uint16_t Server::port() const {
   return impl_->port();

@@ -33,20 +33,31 @@ struct ServerConfig {
   CrossOrigin cross_origin;  ///< web pages that may read answers
 };
 
-/// The HTTP front end: OpenAI's routes over a GenerationClient. Owns its threads. What it is given
-/// must outlive it.
+/// What there is to be served.
+struct Served {
+  ServedModel model;
+  const Tokenizer& tokenizer;
+  std::optional<ChatTemplate> chat_template;  ///< none: chat is refused
+  GenerationClient& client;
+  GenerationDefaults defaults;
+
+  ApiContext api() const {
+    return {model, tokenizer, chat_template ? &*chat_template : nullptr, defaults};
+  }
+};
+
+/// The HTTP front end: OpenAI's routes over a GenerationClient. Owns its threads.
 class Server {
  public:
-  Server(ServerConfig config,
-         ServedModel model,
-         const Tokenizer& tokenizer,
-         std::optional<ChatTemplate> chat_template,
-         GenerationClient& client,
-         GenerationDefaults defaults);
+  explicit Server(ServerConfig config);
   ~Server();
 
-  /// Binds, listens and starts the threads. Errors: kUnavailable, with the address and the reason.
+  /// Binds, listens and starts the threads. Until `serve` requests are answered that the model is
+  /// loading. Errors: kUnavailable, with the address and the reason.
   Status start();
+
+  /// From now on requests are taken. What it borrows must live until `stop`. Any thread, once.
+  void serve(Served served);
 
   /// The port it listens on; after `start`.
   std::uint16_t port() const;

@@ -99,7 +99,14 @@ class Session {
     if (request_.method() == http::verb::options && context_.config.cross_origin.open())
       co_return co_await send_preflight();
     const std::string path = path_of(request_.target());
-    const Route route = route_of(path, context_.model);
+    served_ = context_.served.load(std::memory_order_acquire);
+    if (served_ == nullptr) {
+      Result<Plain> plain = answer_while_loading(path, context_);
+      if (!plain) co_return co_await send_error(plain.error());
+      if (!reads()) co_return co_await send_method_error("GET, HEAD");
+      co_return co_await send(*std::move(plain));
+    }
+    const Route route = route_of(path, served_->model.id);
     if (route == Route::kNothing) {
       const Error error = nothing_at(path);
       co_return co_await send_error(error);
@@ -108,12 +115,15 @@ class Session {
       if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
       co_return co_await answer_body(route);
     }
-    if (request_.method() != http::verb::get && request_.method() != http::verb::head)
-      co_return co_await send_method_error("GET, HEAD");
+    if (!reads()) co_return co_await send_method_error("GET, HEAD");
     if (route == Route::kPage) co_return co_await send_page(*find_page_file(path));
-    Result<Plain> plain = answer_plain(path, context_);
+    Result<Plain> plain = answer_plain(path, context_, *served_);
     if (!plain) co_return co_await send_error(plain.error());
     co_return co_await send(*std::move(plain));
+  }
+
+  bool reads() const {
+    return request_.method() == http::verb::get || request_.method() == http::verb::head;
   }
 
   Result<json::object> parse_body() const {
@@ -164,10 +174,7 @@ class Session {
   Result<Asked> read_body(Route route) const {
     const Result<json::object> body = parse_body();
     if (!body) return body.error();
-    const ApiContext api{context_.model,
-                         context_.tokenizer,
-                         context_.chat_template ? &*context_.chat_template : nullptr,
-                         context_.defaults};
+    const ApiContext api = served_->api();
     if (route == Route::kTokenize || route == Route::kDetokenize) {
       const auto found = route == Route::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
       if (!found) return found.error();
@@ -183,7 +190,7 @@ class Session {
     const auto inbox = std::make_shared<Inbox>(connection_->strand());
     std::vector<GenerationHandle> handles;
     for (const GenerationRequest& choice : request.choices) {
-      Result<GenerationHandle> handle = context_.client.submit(choice, inbox->sink(handles.size()));
+      Result<GenerationHandle> handle = served_->client.submit(choice, inbox->sink(handles.size()));
       if (!handle) co_return co_await send_error(handle.error());
       handles.push_back(std::move(handle).value());
     }
@@ -203,7 +210,7 @@ class Session {
                           GenerationTimes& times) {
     std::vector<Answer> answers;
     for (std::size_t i = 0; i < handles.size(); ++i)
-      answers.push_back(request.new_answer(i, context_.tokenizer));
+      answers.push_back(request.new_answer(i, served_->tokenizer));
     while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
       const std::optional<Inbox::News> news = co_await inbox.next();
       if (!news) co_return false;
@@ -218,7 +225,7 @@ class Session {
       if (answer.complete()) handles[news->choice].cancel();
     }
     const json::object response =
-        make_response(make_head(request, context_.model), request, answers);
+        make_response(make_head(request, served_->model), request, answers);
     co_return co_await send_json(200, response);
   }
 
@@ -226,7 +233,7 @@ class Session {
                          Inbox& inbox,
                          std::vector<GenerationHandle>& handles,
                          GenerationTimes& times) {
-    AnswerStream stream(request, context_.model, context_.tokenizer);
+    AnswerStream stream(request, served_->model, served_->tokenizer);
     std::optional<Error> failure;
     const bool begun_well = co_await begin_stream();
     if (!begun_well) co_return false;
@@ -341,6 +348,7 @@ class Session {
 
   const std::shared_ptr<Connection> connection_;
   const SessionContext& context_;
+  const Served* served_ = nullptr;  // when the request was routed
   HttpRequest request_;
   GenerationTimes::Clock::time_point arrived_;  // the request, whole
   bool stream_begun_ = false;

@@ -14,11 +14,7 @@ namespace rubato {
 /// What all sessions of a server share; outlives them.
 struct SessionContext {
   const ServerConfig& config;
-  const ServedModel& model;
-  const Tokenizer& tokenizer;
-  const std::optional<ChatTemplate>& chat_template;
-  const GenerationDefaults& defaults;
-  GenerationClient& client;
+  const std::atomic<const Served*>& served;  ///< null: it is still being loaded
   std::atomic<int>& active_requests;
   ServerMetrics& metrics;
   boost::asio::any_io_executor reader;  ///< reads the bodies that would hold up a strand for long

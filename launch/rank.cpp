@@ -26,7 +26,19 @@ Statement describe_start(const std::string& command, const Result<Config>& confi
   return statement;
 }
 
-Result<Rank> start(const std::string& command, const Result<Config>& config) {
+/// A failure of rank 0 is everybody's.
+Status prepare_loading(const std::function<Status()>& before_loading) {
+  const Status mine = before_loading();
+  const Status agreed = agree("what they need besides the model",
+                              {mine ? "" : mine.error().message, {}},
+                              kDefaultCollectiveDeadline);
+  if (agreed) return {};
+  return Error{Code::kUnavailable, agreed.error().message, kBeforeLoading};
+}
+
+Result<Rank> start(const std::string& command,
+                   const Result<Config>& config,
+                   const std::function<Status()>& before_loading) {
   const Status agreed =
       agree("how they were started", describe_start(command, config), kDefaultCollectiveDeadline);
   if (!agreed) return agreed.error();
@@ -37,6 +49,9 @@ Result<Rank> start(const std::string& command, const Result<Config>& config) {
   if (mesh->world_rank == 0) {
     for (const std::string& line : describe(*config)) log_info(line);
   }
+  if (before_loading) {
+    if (const Status prepared = prepare_loading(before_loading); !prepared) return prepared.error();
+  }
   Result<std::unique_ptr<EngineHost>> engine = EngineHost::load(*config, *mesh);
   if (!engine) return engine.error();
   return Rank{*config, *mesh, *std::move(engine)};
@@ -46,8 +61,9 @@ Result<Rank> start(const std::string& command, const Result<Config>& config) {
 
 Result<Rank> start_rank(const MpiSession& mpi,
                         const std::string& command,
-                        const Result<Config>& config) {
-  Result<Rank> rank = start(command, config);
+                        const Result<Config>& config,
+                        const std::function<Status()>& before_loading) {
+  Result<Rank> rank = start(command, config, before_loading);
   if (!rank && mpi.rank() == 0) log_error(rank.error().message);
   return rank;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,8 @@
 
 namespace rubato {
 
+inline constexpr const char* kBeforeLoading = "before loading";
+
 /// One rank of a job, up to its loaded engine.
 struct Rank {
   Config config;
@@ -19,10 +22,12 @@ struct Rank {
 
 /// Brings this rank up: compares program, `command` and configuration with the other ranks, takes
 /// its place among them, loads its share of the model. To be called once by every rank of the job.
-/// All ranks get the same error, and rank 0 has logged it.
+/// All ranks get the same error, and rank 0 has logged it. `before_loading` is called in between,
+/// on every rank, before what takes long; an error of it has `kBeforeLoading` as its parameter.
 Result<Rank> start_rank(const MpiSession& mpi,
                         const std::string& command,
-                        const Result<Config>& config);
+                        const Result<Config>& config,
+                        const std::function<Status()>& before_loading = {});
 
 /// What a command ends with when its engine has ended and, on rank 0, its answers are written.
 /// After a failure, of which only rank 0 still lives to hear, it does not return: the other ranks

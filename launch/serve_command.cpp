@@ -42,6 +42,20 @@ void make_room_for_connections(int connections) {
                      " files (ulimit -Hn): further connections will wait"));
 }
 
+/// Rank 0's front end, which has nothing to serve yet but says so. The other ranks have none.
+std::unique_ptr<Server> make_front(std::optional<ServerConfig> settings) {
+  if (!settings) return nullptr;
+  return std::make_unique<Server>(*std::move(settings));
+}
+
+Status begin_listening(const ServerSection& config, Server& server) {
+  make_room_for_connections(config.max_connections);
+  const Status listening = server.start();
+  if (listening)
+    log_info(concat("listening at ", url_of(config.bind, server.port()), "; loading the model"));
+  return listening;
+}
+
 /// Says where the server is, first in the file that somebody may wait for.
 Status announce(const std::string& url, const std::filesystem::path& ready_file) {
   if (!ready_file.empty()) {
@@ -68,21 +82,13 @@ Status announce(const std::string& url, const std::filesystem::path& ready_file)
 int serve_front(const Config& config,
                 EngineHost& host,
                 StopSignals& signals,
-                ServerConfig settings,
+                Server& server,
                 const std::string& ready_file) {
   Result<TextSide> text = load_text_side(config, host.model());
   const Status agreed = agree("the front end", {text ? "" : text.error().message, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
   text->defaults.max_choices = config.engine.max_queued;  // a batch waits for places; a client not
-  make_room_for_connections(config.server.max_connections);
-  Server server(std::move(settings),
-                text->model,
-                text->tokenizer,
-                text->chat_template,
-                *host.client(),
-                text->defaults);
-  Status ready = server.start();
-  if (!ready) host.shut_down(/*finish_running=*/false);
+  Status ready;
   DrainDeadline deadline;
   int stops = 0;
   signals.listen([&](int) {
@@ -96,10 +102,13 @@ int serve_front(const Config& config,
     });
   });
   const Status status = host.run([&] {
-    if (ready) ready = announce(url_of(config.server.bind, server.port()), ready_file);
+    server.serve(
+        {text->model, text->tokenizer, text->chat_template, *host.client(), text->defaults});
+    ready = announce(url_of(config.server.bind, server.port()), ready_file);
     if (!ready) host.shut_down(/*finish_running=*/false);
   });
   if (!ready) {
+    server.stop();
     signals.stop();
     deadline.cancel();
     if (!status) log_error(status.error().message);
@@ -137,11 +146,13 @@ int serve(const ServeArguments& arguments, ProgramArguments program) {
       config = checked.error();
     }
   }
-  const Result<Rank> rank = start_rank(mpi, "serve", config);
-  if (!rank) return kCannotStart;
-  if (rank->mesh.world_rank > 0) return serve_back(*rank->engine, signals);
-  return serve_front(
-      rank->config, *rank->engine, signals, *std::move(settings), arguments.ready_file);
+  const std::unique_ptr<Server> server = make_front(std::move(settings));
+  const auto listen = [&] { return server ? begin_listening(config->server, *server) : Status(); };
+  const Result<Rank> rank = start_rank(mpi, "serve", config, listen);
+  // An address that is taken may be free again; the rest would fail alike.
+  if (!rank) return rank.error().param == kBeforeLoading ? kFailed : kCannotStart;
+  if (!server) return serve_back(*rank->engine, signals);
+  return serve_front(rank->config, *rank->engine, signals, *server, arguments.ready_file);
 }
 
 }  // namespace

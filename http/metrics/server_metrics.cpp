@@ -54,7 +54,7 @@ double seconds(std::chrono::steady_clock::duration duration) {
 
 }  // namespace
 
-ServerMetrics::ServerMetrics(const std::string& version, const std::string& model)
+ServerMetrics::ServerMetrics()
     : answers_(
           counters(registry_, "rubato_http_answers_total", "Answers begun, by route and status")),
       finished_(
@@ -73,14 +73,17 @@ ServerMetrics::ServerMetrics(const std::string& version, const std::string& mode
                        "rubato_e2e_request_latency_seconds",
                        "From a request's arrival to the end of a generation",
                        {.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300})) {
+  for (const char* reason : {"stop", "length", "abort", "error"})
+    finished_.Add({{"finished_reason", reason}});
+}
+
+void ServerMetrics::tell_build(const std::string& version, const std::string& model) {
   prometheus::BuildGauge()
       .Name("rubato_build_info")
       .Help("Always 1; what runs is in the labels")
       .Register(registry_)
       .Add({{"version", version}, {"model_name", model}})
       .Set(1);
-  for (const char* reason : {"stop", "length", "abort", "error"})
-    finished_.Add({{"finished_reason", reason}});
 }
 
 void ServerMetrics::count_answer(std::string_view path, int status) {

@@ -17,12 +17,15 @@ namespace rubato {
 /// carries anything of a client's.
 class ServerMetrics {
  public:
-  ServerMetrics(const std::string& version, const std::string& model);
+  ServerMetrics();
+
+  /// What runs. Call once.
+  void tell_build(const std::string& version, const std::string& model);
 
   /// An answer was written. Paths that are no route count as "other".
   void count_answer(std::string_view path, int status);
 
-  /// In Prometheus's text format.
+  /// In Prometheus's text format; no replicas: there is no engine yet.
   std::string expose(std::span<const EngineStatus> replicas) const;
 
  private:

@@ -2,13 +2,14 @@
 
 import http.client
 import os
+import re
 import signal
 import subprocess
 
 import pytest
-from api import COMPLETIONS, joined, read_events
+from api import COMPLETIONS, Api, joined, read_events
 from cases import completion
-from program import ANSWER_SECONDS, PROGRAM, STOP_SECONDS, in_threads, run, wait_for
+from program import ANSWER_SECONDS, MODEL, PROGRAM, START_SECONDS, STOP_SECONDS, Server, in_threads, run, wait_for
 
 # Long enough that it is still running when the test has done what it wants to do meanwhile.
 LONG = {"prompt": "a", "max_tokens": 300, "ignore_eos": True, "diffusion": {"threshold": None, "trace": True}}
@@ -87,9 +88,67 @@ def test_a_rank_that_hangs_ends_the_job_and_is_named(start_server):
     assert "rank 1 does not answer" in log
 
 
+class Loading:
+    """A server that cannot finish loading before `finish`: its tokenizer.json is a pipe that nobody has written to."""
+
+    def __init__(self, folder, ranks=2):
+        model = folder / "model"
+        model.mkdir()
+        for file in MODEL.iterdir():
+            (model / file.name).symlink_to(file)
+        self.tokenizer = model / "tokenizer.json"
+        self.tokenizer.unlink()
+        os.mkfifo(self.tokenizer)
+        self.server = Server(folder / "server", ranks, "--model", model, "--set", "model.name=llada-tiny")
+        said = wait_for(lambda: re.search(r"listening at (\S+:(\d+));", self.server.log()), START_SECONDS, "it listens")
+        self.server.url, self.server.host, self.server.port = said[1], "127.0.0.1", int(said[2])
+        self.api = Api(self.server)
+
+    def finish(self, tokenizer=(MODEL / "tokenizer.json").read_bytes()):
+        self.tokenizer.write_bytes(tokenizer)
+
+
+@pytest.fixture
+def loading(tmp_path):
+    started = Loading(tmp_path)
+    yield started
+    started.server.stop()
+
+
+def test_a_server_that_loads_says_so_until_it_is_ready(loading):
+    api, server = loading.api, loading.server
+    for _ in range(2):
+        assert api.get("/health/live").status == 200
+        assert api.get("/metrics").status == 200
+        for refused in (api.get("/health"), api.get("/v1/models"), api.post(*completion())):
+            assert refused.status == 503
+            assert refused.headers["retry-after"]
+            assert refused.error["message"] == "the server is still loading the model"
+            assert refused.error["type"] == "server_error"
+    assert not server.ready_file.exists()
+    assert "ready at" not in server.log()
+    loading.finish()
+    server.wait_until_ready()
+    assert api.get("/health").status == 200
+    assert api.post(*completion()).status == 200
+
+
+def test_a_load_that_fails_ends_a_server_that_listens(loading):
+    loading.finish(b"no JSON")
+    assert loading.server.wait_for_exit() == 2
+    assert "tokenizer.json: is not JSON" in loading.server.log()
+
+
+def test_a_server_that_loads_stops_at_once(loading):
+    assert loading.api.get("/health").status == 503
+    loading.server.signal(signal.SIGTERM)
+    loading.server.wait_for_exit()
+
+
 def test_a_port_in_use_is_said(api):
     done = run(2, "serve", "--port", api.server.port)
-    assert done.returncode != 0
+    assert done.returncode == 1
+    assert "model loaded" not in done.stderr  # it was said before what takes long
     assert f"127.0.0.1:{api.server.port}" in done.stderr
     assert "Address already in use" in done.stderr
 
@@ -98,7 +157,7 @@ BAD_OPTIONS = {
     "server.prot": ["--set", "server.prot=1"],
     "server.port": ["--port", "70000"],
     "engine.tp": ["--tp", "4"],
-    "/no/such/folder": ["--model", "/no/such/folder"],
+    "/no/such/folder": ["--port", "0", "--model", "/no/such/folder"],
     "/no/such/file": ["--config", "/no/such/file"],
 }
 

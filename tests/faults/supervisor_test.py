@@ -78,7 +78,7 @@ def test_what_cannot_start_is_not_tried_again(arguments, named, tmp_path):
 def test_the_number_of_ranks_is_the_configurations_where_no_flag_says_another(engine, arguments, started, tmp_path):
     file = tmp_path / "rubato.toml"
     file.write_text(f"[engine]\n{engine}\n")
-    with Job(["launch/serve", "--config", file, "--model", "/no/such/folder", *arguments], tmp_path) as job:
+    with Job(["launch/serve", "--config", file, "--port", 0, "--model", "/no/such/folder", *arguments], tmp_path) as job:
         assert job.wait_end()[0] == 2
         assert f"serve: starting {started}" in job.log
         assert "/no/such/folder/config.json: no such file" in job.log
@@ -87,7 +87,7 @@ def test_the_number_of_ranks_is_the_configurations_where_no_flag_says_another(en
 def test_relative_paths_are_those_of_the_folder_it_is_called_from(tmp_path):
     (tmp_path / "mine.toml").write_text("[engine]\ntp = 1\nreplicas = 2\n")
     (tmp_path / "my-model").mkdir()
-    command = [ROOT / "launch/serve", "--config", "mine.toml", "--model", "my-model"]
+    command = [ROOT / "launch/serve", "--config", "mine.toml", "--port", "0", "--model", "my-model"]
     with Job(command, tmp_path, cwd=tmp_path) as job:
         assert job.wait_end()[0] == 2
         assert "serve: starting 2 ranks (tp 1, replicas 2)" in job.log

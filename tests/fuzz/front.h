@@ -30,15 +30,15 @@ class Front {
   Front();
 
   const SessionContext& session(bool with_keys) const { return with_keys ? locked_ : open_; }
-  ApiContext api() const { return {model, tokenizer, &*chat_template_, defaults_}; }
+  ApiContext api() const { return served_.api(); }
 
   const Tokenizer tokenizer;
   const ServedModel model;
   InstantEngine engine;
 
  private:
-  const std::optional<ChatTemplate> chat_template_;
-  GenerationDefaults defaults_;
+  const Served served_;
+  const std::atomic<const Served*> there_{&served_};
   ServerConfig open_config_, locked_config_;
   std::atomic<int> active_requests_{0};
   ServerMetrics metrics_;

@@ -1,5 +1,6 @@
 // Bodies that take long to read are read elsewhere than on the strand. Here that is a loop which
 // the test runs itself, so that it decides when they are.
+#include <atomic>
 #include <boost/asio.hpp>
 #include <thread>
 
@@ -41,11 +42,11 @@ class LargeBodyTest : public ServerTest {
     return text + '"';
   }
 
-  const ServedModel model_{"tiny", 0, 1 << 15, 576, 541, {eos_}};
-  const std::optional<ChatTemplate> chat_ =
-      ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
+  const Served served_{
+      {"tiny", 0, 1 << 15, 576, 541, {eos_}}, tokenizer_, std::nullopt, engine_, defaults_};
+  const std::atomic<const Served*> there_{&served_};
   std::atomic<int> active_requests_{0};
-  ServerMetrics metrics_{"0", "tiny"};
+  ServerMetrics metrics_;
   asio::io_context io_;
   asio::io_context reader_;
   const asio::executor_work_guard<asio::io_context::executor_type> io_open_{io_.get_executor()};
@@ -53,15 +54,8 @@ class LargeBodyTest : public ServerTest {
       reader_.get_executor()};
   asio::ip::tcp::acceptor acceptor_{io_,
                                     asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
-  const SessionContext context_{config_,
-                                model_,
-                                tokenizer_,
-                                chat_,
-                                defaults_,
-                                engine_,
-                                active_requests_,
-                                metrics_,
-                                reader_.get_executor()};
+  const SessionContext context_{
+      config_, there_, active_requests_, metrics_, reader_.get_executor()};
   std::thread http_thread_;  // the only one
 };
 

@@ -30,7 +30,7 @@ EngineStatus busy() {
 }
 
 TEST(EngineMetrics, TellOfEachReplica) {
-  ServerMetrics metrics("1.0", "tiny");
+  ServerMetrics metrics;
   EngineStatus idle;
   const std::string text = metrics.expose(std::vector{busy(), idle});
   EXPECT_THAT(text, HasSubstr("rubato_num_requests_running{replica=\"0\"} 3\n"));
@@ -44,7 +44,7 @@ TEST(EngineMetrics, TellOfEachReplica) {
 }
 
 TEST(EngineMetrics, TellWhereTheTimeOfStepsWent) {
-  ServerMetrics metrics("1.0", "tiny");
+  ServerMetrics metrics;
   const std::string text = metrics.expose(std::vector{EngineStatus(), busy()});
   for (const char* line :
        {"rubato_steps_total{replica=\"1\",kind=\"partial\"} 4\n",
@@ -58,7 +58,7 @@ TEST(EngineMetrics, TellWhereTheTimeOfStepsWent) {
 }
 
 TEST(EngineMetrics, HistogramsAreCumulative) {
-  ServerMetrics metrics("1.0", "tiny");
+  ServerMetrics metrics;
   const std::string text = metrics.expose(std::vector{busy()});
   for (const char* line : {"rubato_refresh_boundary_bucket{replica=\"0\",le=\"0\"} 1\n",
                            "rubato_refresh_boundary_bucket{replica=\"0\",le=\"2\"} 1\n",
@@ -73,7 +73,8 @@ TEST(EngineMetrics, HistogramsAreCumulative) {
 }
 
 TEST(ServerMetrics, CountAnswersByRouteAndPutNoClientsTextInALabel) {
-  ServerMetrics metrics("1.0", "tiny");
+  ServerMetrics metrics;
+  metrics.tell_build("1.0", "tiny");
   metrics.count_answer("/v1/completions", 200);
   metrics.count_answer("/v1/completions", 200);
   metrics.count_answer("/v1/models/secret", 404);
@@ -108,7 +109,7 @@ class GenerationTimesTest : public ::testing::Test {
 
   const Tokenizer tokenizer_ =
       Tokenizer::load(RUBATO_SOURCE_DIR "/models/llada-tiny/tokenizer.json").value();
-  ServerMetrics metrics_{"1.0", "tiny"};
+  ServerMetrics metrics_;
   const GenerationTimes::Clock::time_point start_ = {};
 };
 

@@ -29,15 +29,27 @@ class ServerTest : public ::testing::Test {
     config_.version = "1.2.3";
   }
 
-  /// Starts the server with `config_`; the port.
-  std::uint16_t start() {
-    const ServedModel model{"tiny", 0, 1 << 15, 576, 541, {eos_}};
-    const ChatTemplate chat =
-        ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
-    server_ = std::make_unique<Server>(config_, model, tokenizer_, chat, engine_, defaults_);
+  /// Starts the server with `config_` and nothing to serve yet; the port.
+  std::uint16_t start_loading() {
+    server_ = std::make_unique<Server>(config_);
     const Status status = server_->start();
     RUBATO_CHECK(status.ok());
     return server_->port();
+  }
+
+  /// Gives it the model.
+  void serve() {
+    const ServedModel model{"tiny", 0, 1 << 15, 576, 541, {eos_}};
+    const ChatTemplate chat =
+        ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
+    server_->serve({model, tokenizer_, chat, engine_, defaults_});
+  }
+
+  /// Starts the server with `config_`; the port.
+  std::uint16_t start() {
+    const std::uint16_t port = start_loading();
+    serve();
+    return port;
   }
 
   std::vector<TokenId> encode(std::string_view text) const { return tokenizer_.encode(text); }

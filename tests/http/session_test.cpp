@@ -126,6 +126,36 @@ TEST_F(SessionTest, IsNotReadyWhileTheEngineIsNot) {
   EXPECT_EQ(client.ask(get("/health/live")).result_int(), 200u);
 }
 
+TEST_F(SessionTest, SaysThatTheModelIsLoadingUntilItIsThere) {
+  RawClient client(start_loading());
+  const std::string requests[] = {get("/health"),
+                                  get("/version"),
+                                  get("/load"),
+                                  get("/v1/models"),
+                                  get("/v1/models/tiny"),
+                                  get("/"),
+                                  get("/nothing"),
+                                  post("/tokenize", R"({"prompt": "a"})"),
+                                  post(kCompletions, R"({"prompt": "a", "stream": true})")};
+  for (const std::string& request : requests) {
+    const Reply reply = client.ask(request);
+    EXPECT_EQ(reply.result_int(), 503u) << request;
+    EXPECT_EQ(reply[http::field::retry_after], "1");
+    EXPECT_EQ(error_message(reply), "the server is still loading the model");
+  }
+  EXPECT_EQ(client.ask(get("/health/live")).body(), R"({"status":"live"})");
+  EXPECT_EQ(client.ask(post("/health/live", ""))[http::field::allow], "GET, HEAD");
+  const Reply metrics = client.ask(get("/metrics"));
+  EXPECT_EQ(metrics.result_int(), 200u);
+  EXPECT_THAT(metrics.body(),
+              HasSubstr(R"(rubato_http_answers_total{route="/health",status="503"} 1)"));
+  EXPECT_THAT(metrics.body(), Not(HasSubstr("rubato_ready{")));
+  serve();
+  EXPECT_EQ(client.ask(get("/health")).body(), R"({"status":"ready"})");
+  EXPECT_THAT(client.ask(get("/metrics")).body(),
+              HasSubstr("rubato_build_info{model_name=\"tiny\""));
+}
+
 TEST_F(SessionTest, SaysWhatIsWrongAndGoesOn) {
   RawClient client(start());
   const std::string no_json =
