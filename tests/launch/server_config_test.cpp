@@ -25,6 +25,15 @@ TEST_F(ServerConfigTest, NeedsNoKeyByDefault) {
   EXPECT_FALSE(config->cross_origin.open());
 }
 
+TEST_F(ServerConfigTest, HeartbeatsAreOffUnlessATimeIsGivenHoweverShort) {
+  ServerSection section;
+  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 0);
+  section.stream_heartbeat_s = 2.5;
+  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 2500);
+  section.stream_heartbeat_s = 1e-6;
+  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 1);
+}
+
 TEST_F(ServerConfigTest, KeysOfFileAndEnvironmentBothCount) {
   std::ofstream(folder_.path() / "keys") << "of-file\n";
   setenv(kAccessKeyVariable, "of-environment", 1);
