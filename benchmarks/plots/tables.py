@@ -141,9 +141,9 @@ OWN_PHASES = ["plan", "decide", "sample", "finish"]  # neither forward pass nor 
 
 
 def phases_table(report):
-    """Where the time of a step goes, in microseconds, for each sort of step that occurs; over all tasks."""
+    """Where the time of a step goes, in microseconds, for each sort of step at the greatest length; over all tasks."""
     rows = []
-    for line in series.results(report):
+    for line in series.results(report, series.lengths_of(report)[-1]):
         if series.parameters_of(line["policy"]):
             continue  # a variant
         for sort, steps in line["steps"].items():
