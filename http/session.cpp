@@ -39,13 +39,13 @@ constexpr std::string_view kHeartbeat = ": \n\n";
 /// What a body asks for: generations, or an answer that is known, as JSON.
 using Asked = std::variant<ApiRequest, std::string>;
 
-/// Counts itself for as long as it lives.
-class Counted {
+/// Is counted for as long as it lives.
+class ActiveRequest {
  public:
-  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
+  explicit ActiveRequest(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~ActiveRequest() { --count_; }
+  ActiveRequest(const ActiveRequest&) = delete;
+  ActiveRequest& operator=(const ActiveRequest&) = delete;
 
  private:
   std::atomic<int>& count_;
@@ -194,7 +194,7 @@ class Session {
       if (!handle) co_return co_await send_error(handle.error());
       handles.push_back(std::move(handle).value());
     }
-    const Counted active(context_.active_requests);
+    const ActiveRequest active(context_.active_requests);
     GenerationTimes times(context_.metrics, handles.size(), arrived_);
     // A client that leaves frees its places in the engine at once.
     connection_->watch([inbox] { inbox->leave(); });

@@ -27,19 +27,25 @@ def serve(folder, *arguments, ranks=2):
     return Job([*command, *arguments], folder)
 
 
+def lose(job, rank, fault, status, message, measure, where):
+    """Does `fault` to a rank of a ready job, and expects that it ends as it should."""
+    ranks = job.ranks()
+    os.kill(ranks[rank], fault)
+    found, seconds = job.wait_end(LIMIT_S)
+    measure(f"until the job ended, {fault.name} of rank {rank}{where}", seconds)
+    assert found == status
+    assert message.format(rank) in job.log
+    wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("when", ["idle", "under load"])
 @FAULTS
 def test_a_lost_rank_ends_the_job_and_is_named(fault, status, message, when, rank, tmp_path, measure):
     with serve(tmp_path) as job:
-        ranks = job.wait_ready().ranks()
+        job.wait_ready()
         with Load(job) if when == "under load" else contextlib.nullcontext():
-            os.kill(ranks[rank], fault)
-            found, seconds = job.wait_end(LIMIT_S)
-        measure(f"until the job ended, {fault.name} of rank {rank}, {when}", seconds)
-        assert found == status
-        assert message.format(rank) in job.log
-        wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
+            lose(job, rank, fault, status, message, measure, f", {when}")
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -59,14 +65,9 @@ def test_a_lost_rank_of_another_replica_of_two_ends_the_job_and_is_named(
     fault, status, message, rank, tmp_path, measure
 ):
     with serve(tmp_path, "--tp", 2, "--replicas", 2, ranks=4) as job:
-        ranks = job.wait_ready().ranks()
+        job.wait_ready()
         with Load(job):  # both replicas have some of it
-            os.kill(ranks[rank], fault)
-            found, seconds = job.wait_end(LIMIT_S)
-        measure(f"until the job ended, {fault.name} of rank {rank} of two replicas of two, under load", seconds)
-        assert found == status
-        assert message.format(rank) in job.log
-        wait_for(lambda: all(map(is_gone, ranks)), "all ranks gone")
+            lose(job, rank, fault, status, message, measure, " of two replicas of two, under load")
 
 
 def test_a_server_whose_rank_is_late_is_not_ready_until_it_comes(tmp_path):
