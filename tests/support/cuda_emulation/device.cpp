@@ -1,7 +1,9 @@
 #include "tests/support/cuda_emulation/device.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -111,12 +113,49 @@ void refuse_captures(bool refuse) {
   captures_fail = refuse;
 }
 
+namespace {
+
+// An allocation ends, but for alignment, where a page begins that nobody may touch.
+constexpr std::size_t kAlignment = 16;  // of the widest that a thread reads at once
+
+std::size_t whole(std::size_t bytes, std::size_t size) {
+  return (bytes + size - 1) / size * size;
+}
+std::size_t page_bytes() {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+std::size_t usable_bytes(std::size_t bytes) {
+  return whole(std::max<std::size_t>(bytes, 1), page_bytes());
+}
+
+std::byte* map_guarded(std::size_t bytes) {
+  const std::size_t usable = usable_bytes(bytes);
+  void* pages = mmap(nullptr,
+                     usable + page_bytes(),
+                     PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                     -1,
+                     0);
+  if (pages == MAP_FAILED) return nullptr;
+  auto* begin = static_cast<std::byte*>(pages);
+  RUBATO_CHECK(mprotect(begin + usable, page_bytes(), PROT_NONE) == 0, "no guard page");
+  return begin + usable - whole(bytes, kAlignment);
+}
+
+void unmap_guarded(std::byte* memory, std::size_t bytes) {
+  const std::size_t usable = usable_bytes(bytes);
+  munmap(memory + whole(bytes, kAlignment) - usable, usable + page_bytes());
+}
+
+}  // namespace
+
 void* allocate(std::size_t bytes, bool pinned) {
   if (most_bytes_at_once > 0 && bytes > most_bytes_at_once) return nullptr;
-  void* memory = std::malloc(bytes);
+  std::byte* memory = map_guarded(bytes);
   if (memory == nullptr) return nullptr;
   for (const auto& stream : streams()) check_not_captured(*stream, "an allocation");
-  std::memset(memory, 0x7f, bytes);
+  std::memset(memory, 0x7f, whole(bytes, kAlignment));
   ++counts().allocations;
   if (!pinned) {
     DeviceBytes& mine = device_bytes();
@@ -124,20 +163,21 @@ void* allocate(std::size_t bytes, bool pinned) {
     mine.peak = std::max(mine.peak, mine.now);
   }
   const std::scoped_lock lock(allocations().mutex);
-  allocations().ranges[static_cast<const std::byte*>(memory)] = {bytes, pinned};
+  allocations().ranges[memory] = {bytes, pinned};
   return memory;
 }
 
 void free(void* memory) {
   if (memory == nullptr) return;
   for (const auto& stream : streams()) run_all(*stream);
-  {
-    const std::scoped_lock lock(allocations().mutex);
-    const auto found = allocations().ranges.find(static_cast<const std::byte*>(memory));
-    if (!found->second.pinned) device_bytes().now -= static_cast<std::int64_t>(found->second.bytes);
-    allocations().ranges.erase(found);
-  }
-  std::free(memory);
+  auto* begin = static_cast<std::byte*>(memory);
+  const std::scoped_lock lock(allocations().mutex);
+  const auto found = allocations().ranges.find(begin);
+  RUBATO_CHECK(found != allocations().ranges.end(), "freed is what was not allocated");
+  const auto [bytes, pinned] = found->second;
+  if (!pinned) device_bytes().now -= static_cast<std::int64_t>(bytes);
+  allocations().ranges.erase(found);
+  unmap_guarded(begin, bytes);
 }
 
 void enqueue(CUstream_st* stream, std::function<void()> work) {

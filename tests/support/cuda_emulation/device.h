@@ -34,7 +34,8 @@ void limit_allocations(std::size_t most_bytes);
 /// Whether this thread's captures fail from here on.
 void refuse_captures(bool refuse);
 
-/// Filled with a pattern, so that what is read before it is written shows. Freeing waits.
+/// Filled with a pattern, so that what is read before it is written shows. Reading or writing past
+/// its end is a segmentation fault. Freeing waits.
 void* allocate(std::size_t bytes, bool pinned);
 void free(void* memory);
 

@@ -1,7 +1,10 @@
 #include "tests/support/cuda_emulation/emulation.h"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #include "runtime/base/check.h"
@@ -62,6 +65,8 @@ struct Fiber {
 
 struct Block {
   std::vector<Fiber> fibers;
+  std::vector<int> order;  // in which its threads take their turns
+  std::minstd_rand random;
   std::vector<Barrier> warps;
   Barrier all;
   int size = 0;
@@ -114,9 +119,11 @@ void run_block() {
   block.all.arrived = 0;
   for (Barrier& warp : block.warps) warp.arrived = 0;
   for (int i = 0; i < block.size; ++i) prepare(block.fibers[i]);
+  std::ranges::shuffle(block.order, block.random);
   while (block.finished < block.size) {
     bool moved = false;
-    for (block.current = 0; block.current < block.size; ++block.current) {
+    for (const int thread : block.order) {
+      block.current = thread;
       if (!self().ready()) continue;
       moved = true;
       threadIdx = self().index;
@@ -129,12 +136,24 @@ void run_block() {
 }  // namespace
 
 void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
+  constexpr unsigned kMostBlocks = 65535;  // of y and z
+  RUBATO_CHECK(grid.x > 0 && grid.x < 1u << 31 && grid.y > 0 && grid.y <= kMostBlocks &&
+                   grid.z > 0 && grid.z <= kMostBlocks,
+               "a grid of ",
+               grid.x,
+               " x ",
+               grid.y,
+               " x ",
+               grid.z);
   gridDim = grid;
   blockDim = size;
   block.size = static_cast<int>(size.x * size.y * size.z);
+  RUBATO_CHECK(block.size > 0 && block.size <= 1024, "a block of ", block.size, " threads");
   if (std::ssize(block.fibers) < block.size) block.fibers.resize(block.size);
   block.warps.resize((block.size + kWarp - 1) / kWarp);
   block.kernel = &kernel;
+  block.order.resize(block.size);
+  std::iota(block.order.begin(), block.order.end(), 0);
   int i = 0;
   for (unsigned z = 0; z < size.z; ++z) {
     for (unsigned y = 0; y < size.y; ++y) {

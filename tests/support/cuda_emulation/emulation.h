@@ -7,9 +7,10 @@
 #include "tests/support/cuda_emulation/device.h"
 
 /// Runs CUDA kernels on a processor: each thread of a block is a fiber, which gives way at barriers
-/// and wherever a warp's threads meet. Blocks run one after the other. A barrier that some thread
-/// of the block (or lane of the warp) can no longer reach ends the process with a message. Every
-/// host thread may launch; what it launches runs when it is the stream's turn (device.h).
+/// and wherever a warp's threads meet; in which order they take turns is drawn by lot for each
+/// block (the same in each run of a program). Blocks run one after the other. A barrier that some
+/// thread of the block (or lane of the warp) can no longer reach ends the process with a message.
+/// Every host thread may launch; what it launches runs when it is the stream's turn (device.h).
 namespace rubato::emulation {
 
 struct dim3 {

@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -48,7 +49,7 @@ template <class T>
 class OnGpu {
  public:
   explicit OnGpu(const std::vector<T>& values) : size_(std::ssize(values)) {
-    memory_.as<T>(size_ + 1);
+    memory_.as<T>(std::max<std::int64_t>(size_, 1));
     if (size_ == 0) return;
     RUBATO_CUDA(cudaMemcpyAsync(
         memory_.bytes(0), values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice, nullptr));
