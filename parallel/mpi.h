@@ -16,8 +16,8 @@ namespace rubato {
 class RankWatch;
 
 /// Owns MPI for the life of the process. MPI calls are made by one thread at a time
-/// (MPI_THREAD_SERIALIZED): the main thread until the engine starts, then the engine's and, with
-/// several replicas, the link's in turns. Under
+/// (MPI_THREAD_SERIALIZED): the main thread, which becomes the engine thread; with several replicas
+/// also the link thread and threads that post to the mailbox, in turns (`detail::mpi_mutex`). Under
 /// mpirun it also asks the kernel to end this process when mpirun dies, so that no orphan is left.
 /// Outlives every communicator and channel.
 class MpiSession {
@@ -34,7 +34,8 @@ class MpiSession {
   int rank_ = 0;
 };
 
-/// Where this rank stands: world = replicas x tensor-parallel size, a replica's ranks side by side.
+/// This rank's place in the job: world = replicas x tensor-parallel size; a replica's ranks are
+/// consecutive.
 struct Mesh {
   int world_rank = 0;
   int world_size = 1;
@@ -52,24 +53,24 @@ struct Mesh {
 /// Errors: kInvalidArgument, when the job has another number of ranks.
 Result<Mesh> make_mesh(int tp, int num_replicas = 1);
 
-/// All ranks of the world state what they go on with, or why they cannot, and compare: see
-/// `compare`. Every rank gets the same answer. Waits with next to no CPU, as long as a rank takes
-/// to come; past `deadline` (0: none) it ends the job (deadline.h).
+/// All ranks of the world state what they continue with, or why they cannot, and compare: see
+/// `compare`. Every rank gets the same answer. Waits for the last rank, using next to no CPU; past
+/// `deadline` (0: none) it ends the job (deadline.h).
 Status agree(const std::string& what,
              const Statement& mine,
              std::chrono::milliseconds deadline = std::chrono::milliseconds(0));
 
-/// Collectives among the ranks of this one's replica, over MPI in host memory. Making one is
-/// collective over the whole job, and so are the two below. `watch` outlives it and ends the job
-/// when a rank does not come.
+/// Collectives among the ranks of this rank's replica, over MPI in host memory. This call and the
+/// two below are collective over the whole job. `watch` outlives the communicator and ends the job
+/// when a rank is missing.
 std::unique_ptr<Communicator> make_mpi_communicator(const Mesh& mesh, RankWatch& watch);
 
 /// Control frames from the leader to its replica's ranks, on a communicator of their own, so that
 /// they never mix with the tensors.
 std::unique_ptr<ControlChannel> make_mpi_control_channel(const Mesh& mesh, RankWatch& watch);
 
-/// Messages between any two ranks of the job. One that has begun to arrive and does not come
-/// through within `deadline` ends the job.
+/// Messages between any two ranks of the job. One that has begun to arrive but is not complete
+/// within `deadline` ends the job.
 std::unique_ptr<Mailbox> make_mpi_mailbox(std::chrono::milliseconds deadline);
 
 }  // namespace rubato

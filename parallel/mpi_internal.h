@@ -12,19 +12,20 @@ namespace rubato::detail {
 void check_mpi(int code, const char* call, const char* file, int line);
 
 /// What a rank waits for, for the message when it waits in vain. `number` counts the operations of
-/// its kind on this rank (or is the step, for control messages): ranks out of step show in it.
+/// its kind on this rank (or is the step, for control messages), so that it shows ranks that are
+/// out of step.
 struct Operation {
   const char* name;
   std::uint64_t number;
 };
 
-/// Held during every MPI call that RUBATO_MPI makes: the engine's thread and the link's take turns
+/// Held during every MPI call that RUBATO_MPI makes, so that threads take turns
 /// (MPI_THREAD_SERIALIZED).
 std::mutex& mpi_mutex();
 
-/// Passes the time between two looks at a request that has been waited for so long: spins briefly
-/// (collectives of a busy step take microseconds), then yields, then naps for a 32nd of that time,
-/// 1 ms at most.
+/// Passes the time between two looks at a request that has been waited for this long: spins
+/// briefly (collectives of a busy step take microseconds), then yields, then sleeps for a 32nd of
+/// that time, 1 ms at most.
 void pause(std::chrono::steady_clock::duration waited);
 
 /// Waits for `request`. Past the deadline (0: none) it ends the job naming the operation.
