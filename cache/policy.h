@@ -19,21 +19,20 @@ enum class DriftMeasure : std::uint8_t {
   kRows,   ///< cosine over keys for every (tracked token, head), averaged: the paper's formula
 };
 
-/// The most that `track` may be: what a step keeps of its drift test grows with the tracked
-/// positions, and how many these are is the client's choice.
+/// The greatest allowed `track`. The memory of a drift test grows with the number of tracked
+/// positions, which clients choose.
 inline constexpr int kMostTracked = 32;
 
 /// A request's cache policy and its parameters. Value; validated by `validate`.
 struct PolicyParams {
   const Policy* policy = nullptr;  ///< one of `policies()`, never null once validated
-  int window = 16;                 ///< β: how many masked positions are looked at in a step, >= 1
-  double gamma = 0.9;  ///< γ: similarity under which a layer's attention has drifted, >= 0
+  int window = 16;                 ///< β: how many masked positions a step may commit, >= 1
+  double gamma = 0.9;  ///< γ: similarity below which a layer's attention has drifted, 0 to 2
   DriftMeasure drift = DriftMeasure::kHeads;
   int track = 1;  ///< most-attended positions each layer adds to the tracked set, 1 to kMostTracked
   int refresh_every = 8;  ///< steps between full refreshes of the periodic policies, >= 1
-  int block_length =
-      32;            ///< positions of a block, for the policies that decode block by block, >= 1
-  int horizon = 64;  ///< positions from the first mask on that `horizon` has on the canvas, >= 1
+  int block_length = 32;  ///< positions of a block, for policies that decode by block, >= 1
+  int horizon = 64;       ///< canvas positions from the first mask on that stay in reach, >= 1
 
   bool operator==(const PolicyParams&) const = default;
 };
@@ -71,19 +70,20 @@ struct StepQuery {
 };
 
 /// A caching policy: a name and a pure function from a sequence's state to a step's query.
-/// One file in cache/policies/ each; adding one is that file and a line in policies.cpp.
+/// Adding one takes a file in cache/policies/, a declaration in policies/policies.h and a line in
+/// policies.cpp.
 struct Policy {
   std::string_view name;
   std::string_view summary;  ///< one line for --help and docs
   bool by_block;             ///< decodes block by block; else the whole generated part is one block
   StepQuery (*query)(const PolicyParams&, const SequenceView&);
-  /// `query(...).refresh` by itself, at next to no cost: who plans steps asks it of everybody.
+  /// `query(...).refresh` by itself, at next to no cost: the coordinator asks it for all sequences.
   Refresh (*refresh)(const PolicyParams&, const SequenceView&);
   /// How far the canvas reaches in this step: one past the last position that is computed, attended
-  /// to or committed. Never less than the step before. Null: all of it, always.
+  /// to or committed. Never less than in the step before. Null: always the whole canvas.
   Position (*reach)(const PolicyParams&, const SequenceView&);
-  /// The positions that the next step follows (`SequenceView::tracked`), ascending, from what this
-  /// step attended to; null: the policy follows none.
+  /// The tracked set of the next step (`SequenceView::tracked`), ascending, from what this step
+  /// attended to. Null: the policy tracks nothing.
   std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&);
   /// Whether `refresh` is ever kByDrift.
   bool tests_drift = false;
@@ -91,11 +91,10 @@ struct Policy {
   bool tracks() const { return follow != nullptr; }
 };
 
-/// How many positions of the canvas, from the first on, the sequence's policy has it see in this
-/// step.
+/// Length of the canvas prefix that this step sees.
 Position canvas_reach(const PolicyParams& params, const SequenceView& sequence);
 
-/// All policies, in a fixed order: a policy's place is its number on the wire.
+/// All policies, in a fixed order: a policy's index is its number on the wire.
 std::span<const Policy* const> policies();
 
 /// The policy of that name, or null.
@@ -104,7 +103,7 @@ const Policy* find_policy(std::string_view name);
 /// Checks every parameter; an error names the parameter, what was found and what is allowed.
 Status validate(const PolicyParams& params);
 
-/// The place of `policy` in `policies()`.
+/// The index of `policy` in `policies()`.
 std::uint8_t policy_number(const Policy& policy);
 
 }  // namespace rubato

@@ -39,7 +39,7 @@ constexpr std::string_view kHeartbeat = ": \n\n";
 /// What a body asks for: generations, or an answer that is known, as JSON.
 using Asked = std::variant<ApiRequest, std::string>;
 
-/// Is counted for as long as it lives.
+/// Counts one active request while it exists.
 class ActiveRequest {
  public:
   explicit ActiveRequest(std::atomic<int>& count) : count_(count) { ++count_; }

@@ -87,7 +87,8 @@ int serve_front(const Config& config,
   Result<TextSide> text = load_text_side(config, host.model());
   const Status agreed = agree("the front end", {text ? "" : text.error().message, {}});
   if (!agreed) return fail(agreed.error(), kCannotStart);
-  text->defaults.max_choices = config.engine.max_queued;  // a batch waits for places; a client not
+  // run-batch waits for queue space; HTTP clients are refused.
+  text->defaults.max_choices = config.engine.max_queued;
   Status ready;
   DrainDeadline deadline;
   int stops = 0;

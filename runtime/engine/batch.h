@@ -15,11 +15,12 @@ class Batch {
  public:
   explicit Batch(ControlTokens tokens) : tokens_(tokens) {}
 
-  /// Applies a plan whole, as received from the coordinator. Errors: kInternal, when it names a
-  /// sequence this rank does not have, or the states disagree (the digest); the job must stop then.
+  /// Applies a whole plan, as received from the coordinator. Errors: kInternal, when it names a
+  /// sequence this rank does not have, or the states disagree (the digest); the job must then stop.
   Status apply(const StepPlan& plan);
 
-  /// The parts of a plan one by one, for the coordinator, which applies them as it makes them.
+  /// Apply the parts of a plan one by one, for the coordinator, which applies them as it makes
+  /// them.
   Status update(const SequenceUpdate& update);
   Status release(SequenceId id);
   void admit(const SequenceSpec& spec);

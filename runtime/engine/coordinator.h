@@ -25,46 +25,46 @@ struct SequenceOutcome {
   std::vector<double> similarity;             ///< of the layers tested
   std::vector<Position> tracked;              ///< queried in this step
   std::int64_t rows_computed = 0;   ///< token rows pushed through a layer, summed over layers
-  std::optional<Error> error = {};  ///< it cannot go on; of the rest only `update.id` counts
+  std::optional<Error> error = {};  ///< set: it ends with this, and only `update.id` is valid
 };
 
-/// What drift tests may take of a rank's memory, and what they do take.
+/// How much of a rank's memory drift tests may take, and what determines how much they take.
 struct DriftLimits {
-  std::int64_t max_bytes = std::int64_t{1} << 30;  ///< of a step, see `choose_participants`
+  std::int64_t max_bytes = std::int64_t{1} << 30;  ///< per step, see `choose_participants`
   std::int64_t bytes_per_pair = 0;                 ///< as `drift_bytes_per_pair`
   int num_layers = 0;                              ///< each of which adds to a tracked set
 };
 
 struct CoordinatorLimits {
   SchedulerLimits scheduler;
-  std::int64_t max_full_rows = 2048;  ///< a step's, see `choose_participants`
+  std::int64_t max_full_rows = 2048;  ///< per step, see `choose_participants`
   DriftLimits drift = {};
   int max_queued = 256;                             ///< waiting generations; one more is refused
   std::int64_t max_queued_prompt_tokens = 1 << 18;  ///< of those waiting, if more than one is
-  std::chrono::milliseconds queue_timeout{0};       ///< for a place; 0: none
+  std::chrono::milliseconds queue_timeout{0};       ///< how long to wait for a slot; 0: forever
   int max_context = 1024;                           ///< the model's positions
 };
 
-/// Whether a request can ever be served. Errors: kTooLong, its canvas's length with the limit;
-/// kInvalidArgument, what its drift test may take with the limit.
+/// Whether a request can ever be served. Errors: kTooLong, with its canvas's length and the limit;
+/// kInvalidArgument, with what its drift test may take and the limit.
 Status check_size(const CoordinatorLimits& limits, const DecodingRequest& request);
 
-/// Whether a generation with a prompt of that many tokens may join those that wait. Errors:
+/// Whether a generation with a prompt of `prompt_tokens` may join the queue. Errors:
 /// kOverloaded, with the limit.
 Status check_queue(const CoordinatorLimits& limits,
                    int waiting,
                    std::int64_t waiting_prompt_tokens,
                    std::int64_t prompt_tokens);
 
-/// The engine's front office on tensor-parallel rank 0: takes generations from any thread, makes
-/// the step plans, hands out each step's news. `submit`, `status`, `shut_down` run on any thread,
-/// the rest on the engine thread.
+/// The engine's interface to the front end, on tensor-parallel rank 0: accepts generations from any
+/// thread, makes the step plans, delivers each step's updates. `submit`, `status`, `shut_down` run
+/// on any thread, the rest on the engine thread.
 class Coordinator final : public GenerationClient {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `pulse`: whether the other ranks answer, without which it is not ready; null: nobody looks.
-  /// `now`: the clock by which queue times are told.
+  /// `pulse`: whether the other ranks answer; while they do not, `status` is not ready. Null: not
+  /// checked. `now`: the clock that measures queue times.
   explicit Coordinator(CoordinatorLimits limits,
                        const Pulse* pulse = nullptr,
                        std::function<Clock::time_point()> now = Clock::now);
@@ -73,26 +73,27 @@ class Coordinator final : public GenerationClient {
   Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
   EngineStatus status() const override;
 
-  /// No more submissions; with `finish_running`, what was accepted is finished first, else it ends
-  /// with kUnavailable.
+  /// Refuses new submissions. Accepted generations are finished with `finish_running`; else they
+  /// end with kUnavailable.
   void shut_down(bool finish_running);
 
-  /// Waits until there is a step to make, up to `heartbeat`: then a step without work shows that
-  /// all ranks live. False: shut down, and nothing is left to do.
+  /// Waits until there is a step to make, but at most `heartbeat`, after which an empty step shows
+  /// that all ranks are alive. False: shut down, and nothing is left to do.
   bool wait_for_work(std::chrono::milliseconds heartbeat);
 
   /// The next step's plan, already applied to `batch`.
   StepPlan next_plan(Batch& batch);
 
   /// Applies a step's outcomes to `batch` (they travel to the other ranks with the next plan) and
-  /// delivers the news. A generation with an error ends by it, the others go on.
+  /// delivers the updates. A failed generation ends with its error; the others continue.
   void finish_step(Batch& batch, std::vector<SequenceOutcome> outcomes);
 
-  /// Takes the times of all steps so far, before a step's news go out: who has had a generation's
-  /// last news finds all its steps in `status`, the last one without its `finish`.
+  /// Takes the times of all steps so far. Call before delivering a step's updates, so that a client
+  /// whose generation has finished sees all its steps in `status` (the last one without its
+  /// `finish`).
   void publish(const StepTimes& times);
 
-  /// Ends every generation with `error`: the engine cannot go on.
+  /// Ends every generation with `error`: the engine cannot continue.
   void fail(const Error& error);
 
  private:
@@ -102,7 +103,7 @@ class Coordinator final : public GenerationClient {
     bool trace = false;
     Position canvas_length = 0;
     Clock::time_point submitted;
-    int waited = 0;  ///< steps that it was left out of, in a row
+    int waited = 0;  ///< consecutive steps that it was left out of
     GenerationStats stats = {};
   };
   struct Submission {

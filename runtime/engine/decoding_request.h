@@ -13,13 +13,13 @@ namespace rubato {
 /// One canvas to fill in: a prompt, masks, a suffix, and how to decode. Value.
 struct DecodingRequest {
   std::vector<TokenId> prompt;
-  int max_tokens = 16;          ///< the canvas's generated part, all MASK at first
+  int max_tokens = 16;          ///< length of the canvas's generated part, all MASK at first
   std::vector<TokenId> suffix;  ///< stands behind the generated part
   PolicyParams policy;
   CommitParams commit;
   SamplingParams sampling;
   LogitRules rules;
-  int top_logprobs = -1;  ///< how many to tell of with each commit; -1: not even its own
+  int top_logprobs = -1;  ///< alternatives reported with each commit; -1: not even the token's own
   bool ignore_eos = false;
 
   Position generated_end() const { return static_cast<Position>(prompt.size()) + max_tokens; }

@@ -7,11 +7,11 @@
 
 namespace rubato {
 
-/// How often something was how large. `kBounds` is where one bucket ends and the next begins.
+/// A histogram. `kBounds` are the upper bounds of its buckets, inclusive.
 template <const auto& kBounds>
 struct HistogramCounts {
   std::array<std::uint64_t, kBounds.size() + 1> counts{};  ///< [i]: at most kBounds[i]; last: above
-  double sum = 0;                                          ///< of all that was observed
+  double sum = 0;                                          ///< of all observed values
 
   void observe(double value) {
     ++counts[std::ranges::lower_bound(kBounds, value) - kBounds.begin()];

@@ -38,7 +38,7 @@ struct GenerationStats {
   bool operator==(const GenerationStats&) const = default;
 };
 
-/// One step's news of a generation. The last one has `finished` or `error` set.
+/// What one step did to a generation. The last update has `finished` or `error` set.
 struct GenerationUpdate {
   std::vector<Commit> commits;
   std::vector<CommitLogprobs> logprobs = {};  ///< beside `commits`, where asked for
@@ -51,8 +51,8 @@ struct GenerationUpdate {
 /// Receives a generation's updates in order, on the engine thread: must not block or throw.
 using UpdateSink = std::function<void(const GenerationUpdate&)>;
 
-/// Owns a running generation: cancels it when destroyed. After cancellation no more than the update
-/// under way reaches the sink. Move-only; any thread.
+/// Owns a running generation: cancels it when destroyed. After cancellation the sink receives at
+/// most the update that is being delivered. Move-only; any thread.
 class GenerationHandle {
  public:
   GenerationHandle() = default;
@@ -86,12 +86,12 @@ struct EngineStatus {
   StepTimes times = {};                 ///< of all steps since the start
   EngineCounters counters = {};         ///< since the start
   double collective_s = 0;              ///< in collectives on tensors since the start
-  double heartbeat_age_s = 0;           ///< since all ranks of the replica have answered
+  double heartbeat_age_s = 0;           ///< since all ranks of the replica last answered
 
   bool operator==(const EngineStatus&) const = default;
 };
 
-/// The front end's door to the engine. Any thread.
+/// The front end's interface to the engine. Any thread.
 class GenerationClient {
  public:
   virtual ~GenerationClient() = default;
@@ -102,7 +102,7 @@ class GenerationClient {
 
   virtual EngineStatus status() const = 0;
 
-  /// One status for each replica behind this door.
+  /// One status for each replica.
   virtual std::vector<EngineStatus> replicas() const { return {status()}; }
 };
 

@@ -18,35 +18,34 @@ enum class MessageKind : std::uint8_t { kStepPlan = 1, kRefreshDecision = 2, kEx
 /// The kind that a frame's number stands for. Errors: kInternal, when it is none of `allowed`.
 Result<MessageKind> message_kind(std::uint8_t number, std::initializer_list<MessageKind> allowed);
 
-/// What the coordinator tells all ranks before a step. Applied in the order of its members.
+/// What the coordinator sends to all ranks before a step. Applied in the order of its members.
 struct StepPlan {
   std::vector<SequenceUpdate> updates;  ///< of the step before
   std::vector<SequenceId> releases;     ///< finished or cancelled
   std::vector<SequenceSpec> admissions;
-  std::vector<SequenceId> run;  ///< who takes part in this step, in batch order
+  std::vector<SequenceId> run;  ///< the sequences of this step, in batch order
   std::uint64_t digest = 0;     ///< of all sequences' state once the above is applied
 
   bool operator==(const StepPlan&) const = default;
 };
 
-/// The coordinator's one decision in a step: the first layer to refresh, of each sequence of
-/// `StepPlan::run`; the number of layers means no refresh.
+/// The coordinator's one decision in a step: for each sequence of `StepPlan::run`, the first layer
+/// to refresh; the number of layers means no refresh.
 struct RefreshDecision {
   std::vector<std::int32_t> boundaries;
 
   bool operator==(const RefreshDecision&) const = default;
 };
 
-/// A request as part of a message. Reading one with a policy or a number out of range fails the
-/// reader.
+/// A request as part of a message. A policy or number that is out of range fails the reader.
 void put(ByteWriter& writer, const DecodingRequest& request);
 DecodingRequest get_request(ByteReader& reader);
 
 void encode(const StepPlan& plan, std::vector<std::byte>& out);
 void encode(const RefreshDecision& decision, std::vector<std::byte>& out);
 
-/// Errors: kInternal, when the bytes are short, long or changed (a checksum ends each message), or
-/// hold what no message can.
+/// Errors: kInternal, when there are too few or too many bytes, the checksum at the end does not
+/// match, or a value is one that no message can have.
 Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes);
 Result<RefreshDecision> decode_refresh_decision(std::span<const std::byte> bytes);
 

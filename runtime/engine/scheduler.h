@@ -14,8 +14,8 @@ struct SchedulerLimits {
   int max_sequences = 64;             ///< running at once
 };
 
-/// Decides who gets a slot: in order of arrival, as long as a contiguous one is free. Nobody
-/// overtakes the head of the queue, so nobody starves. Pure bookkeeping: it never sees a token.
+/// Decides which sequence gets a slot: in order of arrival, as long as a contiguous one is free.
+/// None overtakes the head of the queue, so none starves. Pure bookkeeping: it never sees a token.
 /// Owner: the coordinator; not thread safe.
 class Scheduler {
  public:
@@ -27,7 +27,7 @@ class Scheduler {
   /// Moves sequences from the queue into slots while they fit; returns them.
   std::vector<SequenceSpec> admit();
 
-  /// Takes a sequence out, running or waiting. True if it held a slot, which is free again.
+  /// Removes a sequence, running or waiting. True if it held a slot, which is now free.
   bool remove(SequenceId id);
 
   /// The running sequences, in order of admission.
@@ -36,7 +36,7 @@ class Scheduler {
   int num_waiting() const { return static_cast<int>(waiting_.size()); }
   std::int64_t waiting_prompt_tokens() const;  ///< of those waiting, suffixes included
 
-  /// Who has waited longest, or null.
+  /// The sequence that has waited longest, or null.
   const SequenceSpec* first_waiting() const {
     return waiting_.empty() ? nullptr : &waiting_.front();
   }

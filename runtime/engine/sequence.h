@@ -13,7 +13,7 @@ namespace rubato {
 /// Names a sequence on the wire; never used twice in a run of the server.
 using SequenceId = std::uint64_t;
 
-/// The two token ids decoding itself must know.
+/// The two token ids that decoding itself needs.
 struct ControlTokens {
   TokenId mask = 0;
   TokenId eos = 0;
@@ -47,24 +47,24 @@ class Sequence {
   std::span<const Position> masked() const { return masked_; }
   int step() const { return step_; }
 
-  /// The snapshot a policy answers to. Its spans live until the next `apply`.
+  /// The snapshot that policies take. Its spans are valid until the next `apply`.
   SequenceView view() const;
 
   /// How many positions a schedule commits in this step.
   int quota() const;
 
-  /// Whether an update is one that this state can take: it commits masked positions, names
-  /// positions of the canvas only, and ascends.
+  /// Whether an update is valid in this state: it commits masked positions, names only positions of
+  /// the canvas, and ascends.
   bool accepts(const SequenceUpdate& update) const;
 
-  /// Ends a step: writes the commits, follows the EOS rule, moves on to the next block. Only what
-  /// it `accepts`.
+  /// Ends a step: writes the commits, applies the EOS rule, moves on to the next block. The update
+  /// must be one that it `accepts`.
   void apply(const SequenceUpdate& update);
 
   /// Whether every mask before the first EOS is filled.
   bool done() const { return masked_.empty(); }
 
-  /// A hash of the decoding state, by which ranks find out that they disagree.
+  /// A hash of the decoding state, by which ranks detect that they disagree.
   std::uint64_t digest() const;
 
  private:

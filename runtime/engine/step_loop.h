@@ -18,11 +18,11 @@ class StepLoop {
   StepLoop(Model& model, ControlChannel& control, ControlTokens tokens, Coordinator* coordinator);
 
   /// Makes steps until the coordinator has shut down. Errors: kInternal, when this rank and the
-  /// coordinator disagree or the model throws; what was accepted has been told so, and the process
-  /// must end, and the job with it.
+  /// coordinator disagree or the model throws; every accepted generation has received the error;
+  /// the caller must end the process, and with it the job.
   Status run();
 
-  /// Where this rank's time went. On rank 0 the coordinator has it for other threads.
+  /// Where this rank's time went. On rank 0 other threads get it from the coordinator.
   const StepTimes& times() const { return timer_.times(); }
 
  private:

@@ -9,14 +9,14 @@ namespace rubato {
 
 /// The parts of a step, in order.
 enum class Phase : std::uint8_t {
-  kPlan,     ///< admissions, the plan's message, each policy's answer
+  kPlan,     ///< admissions, the plan's message, each policy's query
   kReuse,    ///< phase A through all layers, its collectives included
-  kReduce,   ///< the step's one reduction, and the similarities
+  kReduce,   ///< phase A's drift and mass sums added up over ranks, and the similarities
   kDecide,   ///< boundaries, and their message
   kRefresh,  ///< phase B, its collectives included
   kHead,     ///< logits of the eligible rows
   kSample,   ///< logits to candidates, the exchange between ranks included
-  kFinish,   ///< commits, tracked sets, news
+  kFinish,   ///< commits, tracked sets, updates to clients
 };
 inline constexpr std::size_t kNumPhases = 8;
 
@@ -55,8 +55,7 @@ struct StepTimes {
   bool operator==(const StepTimes&) const = default;
 };
 
-/// Divides steps into phases: a reading of the clock at the end of each, and nothing else. One
-/// thread.
+/// Divides steps into phases by reading the clock at the end of each. One thread.
 class StepTimer {
  public:
   using Clock = std::chrono::steady_clock;
@@ -67,8 +66,7 @@ class StepTimer {
   /// A phase of the step has ended.
   void lap(Phase phase, Clock::time_point now = Clock::now());
 
-  /// Counts the step, as far as it has come, among `times`; laps after it count with the step after
-  /// it.
+  /// Adds the step so far to `times`; later laps count with the next step.
   void count(StepKind kind);
 
   const StepTimes& times() const { return times_; }

@@ -9,7 +9,7 @@
 
 namespace rubato {
 
-/// One rank's LLaDA network over its caches, wherever they lie. A step is `reuse_pass`, `reduce`,
+/// One rank's LLaDA network and its caches, on whichever device. A step is `reuse_pass`, `reduce`,
 /// the coordinator's decision, `refresh`, `compute_logits`, `candidates`. All ranks of the group
 /// make the same calls. Engine thread only.
 class Model {
@@ -21,17 +21,18 @@ class Model {
   /// Phase A: the reuse pass of every sequence that has one, through all layers.
   virtual void reuse_pass(std::span<const StepSequence> sequences) = 0;
 
-  /// The step's one reduction over ranks. Returns each sequence's similarity by layer, empty where
-  /// no test ran: the same on every rank.
+  /// Adds up the reuse pass's drift and mass sums over ranks, of all sequences and layers in one
+  /// all-reduce. Returns each sequence's similarity by layer, empty where no test ran: the same on
+  /// every rank.
   virtual std::vector<std::vector<double>> reduce(std::span<const StepSequence> sequences) = 0;
 
-  /// Phase B: recomputes all rows of every sequence in the layers from its boundary up; the number
-  /// of layers: none.
+  /// Phase B: recomputes all rows of every sequence in the layers from its boundary up (the number
+  /// of layers means none), and adds up their attention mass over ranks.
   virtual void refresh(std::span<const StepSequence> sequences,
                        std::span<const int> boundaries) = 0;
 
-  /// This rank's logits of the eligible positions, of the last pass over each. Of as many of them
-  /// as there is memory for: `candidates` makes the others' when these have been looked at.
+  /// This rank's logits of the eligible positions, from the last pass over each. Only as many as
+  /// fit in memory; `candidates` computes the rest in batches.
   virtual void compute_logits(std::span<const StepSequence> sequences) = 0;
 
   /// What the logits say of every eligible position, by sequence. The same on every rank.
