@@ -6,17 +6,17 @@
 
 namespace rubato {
 
-/// Hands out contiguous ranges of cache rows, one a sequence (a canvas never grows). First fit;
+/// Hands out contiguous ranges of cache rows, one per sequence (a canvas never grows). First fit;
 /// freed neighbours merge. Pure bookkeeping: the tensors are `CacheStore`'s. Owner: the scheduler;
 /// not thread safe.
 class SlotAllocator {
  public:
   explicit SlotAllocator(std::int64_t capacity);
 
-  /// The first row of a free range of `length` >= 1 rows, or nothing when none is long enough now.
+  /// The first row of a free range of `length` >= 1 rows, or nothing if none is long enough now.
   std::optional<std::int64_t> allocate(std::int64_t length);
 
-  /// Gives a range back; `begin` must be one that `allocate` returned and that is not free already.
+  /// Frees a range; `begin` is one that `allocate` returned and that is not yet free.
   void release(std::int64_t begin);
 
   std::int64_t capacity() const { return capacity_; }

@@ -12,15 +12,15 @@ struct AttentionMass {
   std::span<const float>
       mass;  ///< [layers, canvas_length] row-major, summed over heads and window rows
   Position canvas_length = 0;
-  std::span<const Position> masked;  ///< of these positions, before this step's commit, ascending
+  std::span<const Position> masked;  ///< positions, before this step's commits, ascending
 };
 
-/// Each layer's `track` most-attended positions, together, ascending, each once. Masked positions
-/// count as 0; ties go to the lowest position.
+/// The union of each layer's `track` most-attended positions, ascending. Masked positions count as
+/// 0; ties go to the lowest position.
 std::vector<Position> most_attended_by_layer(const AttentionMass& attention, int track);
 
-/// The `count` positions most attended to by all layers together, ascending; masked ones are left
-/// out. Ties go to the lowest position.
+/// The `count` positions with the most attention summed over layers, ascending, without masked
+/// ones. Ties go to the lowest position.
 std::vector<Position> most_attended_overall(const AttentionMass& attention, int count);
 
 }  // namespace rubato

@@ -6,7 +6,7 @@
 
 namespace rubato::detail {
 
-/// The first `window` masked positions: the window β, refilled every step and aligned to nothing.
+/// The window β: the first `window` masked positions, refilled every step, not aligned to blocks.
 std::vector<Position> masked_window(const PolicyParams& params, const SequenceView& sequence);
 
 /// The masked positions of the current block.
@@ -19,8 +19,8 @@ StepQuery full_forward(std::vector<Position> eligible);
 StepQuery range_reuse(Position begin, Position end, std::vector<Position> eligible);
 
 /// A tracking policy's reuse pass: tracked, then committed last step, then window, each position
-/// once. (A short prompt that is tracked whole may put masked or just committed positions among the
-/// tracked.)
+/// once. (If a short prompt is tracked as a whole, masked or just committed positions may be among
+/// the tracked.)
 StepQuery tracked_reuse(const SequenceView& sequence,
                         std::vector<Position> window,
                         Refresh refresh);

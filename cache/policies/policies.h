@@ -4,7 +4,7 @@
 
 namespace rubato {
 
-// One per file in this folder; what each computes is in docs/algorithm.md.
+// One per file in this folder; docs/algorithm.md says what each computes.
 extern const Policy kNonePolicy;
 extern const Policy kPrefixPolicy;
 extern const Policy kDualPolicy;

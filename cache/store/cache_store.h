@@ -19,8 +19,8 @@ struct CacheShape {
 };
 
 /// One rank's caches of every layer: hidden input X (before its norm), Q and K (after RoPE), V. A
-/// sequence's slot is the rows [slot_begin, slot_begin + canvas_length) in each. Memory is taken
-/// when a row is first written. Engine thread only.
+/// sequence's slot is the rows [slot_begin, slot_begin + canvas_length) in each. Memory is used
+/// only from the first write to a row. Engine thread only.
 class CacheStore {
  public:
   explicit CacheStore(const CacheShape& shape);

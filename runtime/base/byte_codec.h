@@ -13,7 +13,7 @@ namespace rubato {
 static_assert(std::endian::native == std::endian::little,
               "wire messages are little-endian copies of memory");
 
-/// FNV-1a, 64 bits: tells a message that was changed on its way, not one that was forged.
+/// FNV-1a, 64 bits: detects a message that was damaged on its way, not a forged one.
 inline std::uint64_t checksum(std::span<const std::byte> bytes) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const std::byte byte : bytes)
@@ -43,7 +43,7 @@ class ByteWriter {
     out_.insert(out_.end(), bytes.begin(), bytes.end());
   }
 
-  /// Ends the message: a checksum of all that this writer has put.
+  /// Ends the message with a checksum of everything this writer has put.
   void seal() { put(checksum(std::span(out_).subspan(begin_))); }
 
  private:
@@ -57,7 +57,7 @@ class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> in) : in_(in) {}
 
-  /// Checks and takes off the checksum of `ByteWriter::seal`; to be called first.
+  /// Checks and removes the checksum of `ByteWriter::seal`; call this first.
   void unseal() {
     std::uint64_t sum = 0;
     if (in_.size() < sizeof sum) return fail();

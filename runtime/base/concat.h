@@ -5,7 +5,7 @@
 
 namespace rubato {
 
-/// The arguments written one after the other, as `<<` writes them. For messages, not for the step
+/// The arguments joined into a string, each as `<<` writes it. For messages, not for the step
 /// loop. (g++ 12 has no std::format, and torch's headers bring an fmt of their own that clashes
 /// with Debian's.)
 template <class... Args>

@@ -8,7 +8,7 @@
 
 namespace rubato {
 
-/// A 64-bit FNV-1a sum over bytes: tells accidental differences apart, not forgeries.
+/// A 64-bit FNV-1a hash of bytes: detects accidental differences, not forgeries.
 class Digest {
  public:
   void add(std::span<const std::byte> bytes) {

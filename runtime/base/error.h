@@ -10,13 +10,13 @@ namespace rubato {
 /// type.
 enum class Code {
   kInvalidArgument,  ///< the caller's input is wrong; the message names the field
-  kUnauthenticated,  ///< who asks has not shown that they may
+  kUnauthenticated,  ///< the caller has not proved that it has access
   kNotFound,
   kTooLong,     ///< does not fit the context or the cache; the message has both numbers
   kOverloaded,  ///< a bounded queue is full
   kCancelled,
   kDeadline,
-  kUnavailable,  ///< loading, draining, or the engine is gone
+  kUnavailable,  ///< loading, draining, or the engine has stopped
   kInternal,
 };
 

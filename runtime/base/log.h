@@ -11,7 +11,7 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 void configure_logging(LogLevel least, std::string_view tag);
 
 /// Writes one line to stderr; control characters of `message` (C0, DEL, C1) and bytes that
-/// are no UTF-8 are escaped. Any thread.
+/// are not UTF-8 are escaped. Any thread.
 void log(LogLevel level, std::string_view message);
 
 inline void log_debug(std::string_view message) {

@@ -14,7 +14,7 @@ struct TokenBias {
   bool operator==(const TokenBias&) const = default;
 };
 
-/// What a request changes in the model's logits before anything is decided from them. Picks,
+/// A request's changes to the model's logits, made before anything is derived from them. Picks,
 /// confidences and log-probabilities are all those of the changed logits.
 struct LogitRules {
   std::vector<TokenBias> bias = {};  ///< added at every position; no token twice
@@ -23,9 +23,8 @@ struct LogitRules {
 
   bool operator==(const LogitRules&) const = default;
 
-  bool change(int index) const {
-    return !bias.empty() || (index < min_tokens && !late.empty());
-  }  ///< whether the logits of the `index`th generated position
+  /// Whether the rules change the logits of the `index`th generated position.
+  bool change(int index) const { return !bias.empty() || (index < min_tokens && !late.empty()); }
 };
 
 /// Applies the rules to a rank's slice of the logits of the `index`th generated position (0-based);

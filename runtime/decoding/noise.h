@@ -12,8 +12,8 @@ namespace rubato {
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                     std::array<std::uint32_t, 2> key);
 
-/// Standard Gumbel noise that depends on nothing but its arguments: neither on the number of ranks
-/// nor on the batch. Counter (vocabulary id / 4, position, step, 0), key `seed`; word id % 4 gives
+/// Standard Gumbel noise that depends only on its arguments, not on the number of ranks or the
+/// batch. Counter (vocabulary id / 4, position, step, 0), key `seed`; word id % 4 gives
 /// u = (word + 1/2) / 2^32.
 /// Never above kMostGumbelNoise.
 double gumbel_noise(std::uint64_t seed, int step, Position position, TokenId token);

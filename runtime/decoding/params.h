@@ -7,7 +7,7 @@ namespace rubato {
 /// How many of a step's eligible positions are committed (docs/algorithm.md, "Commit rules").
 enum class CommitRule : std::uint8_t {
   kThreshold,  ///< every position at least as confident as min(threshold, the most confident)
-  kSchedule,   ///< a fixed count a step, so that a generation takes `steps` steps
+  kSchedule,   ///< a fixed number per step, so that a generation takes `steps` steps
   kFactor,     ///< the longest run c_1 >= c_2 >= ... with c_n >= 1 - factor / (n + 1)
 };
 

@@ -13,7 +13,7 @@ struct TokenLogprob {
   bool operator==(const TokenLogprob&) const = default;
 };
 
-/// What the model said of a position in the step that committed it.
+/// The model's log-probabilities for a position in the step that committed it.
 struct CommitLogprobs {
   double logprob = 0;                  ///< of the committed token
   std::vector<TokenLogprob> top = {};  ///< most probable first, ties by lowest id

@@ -16,13 +16,14 @@ class Attention {
   Attention(const ModelShape& shape, CacheStore& cache) : shape_(shape), cache_(cache) {}
 
   /// Writes the pass's new rows of a layer into its caches, then attends from the rows that are
-  /// needed (`attended_rows`) to all keys of their sequences. qkv: [rows that are new, 3 *
-  /// local_head_width]; out: [pass rows, local_head_width], a sequence's attended rows first of its
-  /// own. What drift test and tracking need is summed over this rank's heads into `sums`.
+  /// needed (`attended_rows`) to all keys of their sequences. qkv: [new rows, 3 *
+  /// local_head_width]; out: [pass rows, local_head_width], where each sequence's attended rows
+  /// come first among its rows. The inputs of drift test and tracking are summed over this rank's
+  /// heads into `sums`.
   void run(int layer, const RowPass& pass, const float* qkv, float* out, AttentionSums& sums);
 
-  /// The canvas positions that a layer attends from. After the last layer only the eligible ones
-  /// are read; a reuse pass still needs its tracked rows' attention there.
+  /// The canvas positions that a layer attends from. In the last layer these are only the eligible
+  /// ones, whose output is read, and a reuse pass's tracked rows, whose attention is needed.
   std::span<const Position> attended_rows(int layer,
                                           const RowPass& pass,
                                           const PassSequence& part) const;

@@ -13,7 +13,7 @@ namespace rubato {
 /// largest step.
 class Buffer {
  public:
-  /// At least `count` floats; their content is lost when it grows.
+  /// At least `count` floats; the content is lost when the buffer grows.
   float* floats(std::int64_t count) {
     if (!storage_.defined() || storage_.numel() < count) {
       storage_.reset();  // before the new is made: there is never more than one
@@ -22,7 +22,7 @@ class Buffer {
     return storage_.data_ptr<float>();
   }
 
-  /// At least `count` floats; what was there stays.
+  /// Grows to at least `count` floats; the content is kept.
   void grow_keeping(std::int64_t count) {
     if (storage_.defined() && storage_.numel() >= count) return;
     const at::Tensor old = storage_;

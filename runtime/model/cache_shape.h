@@ -5,7 +5,7 @@
 
 namespace rubato {
 
-/// The caches of a rank's share of the network, for so many tokens.
+/// The caches of a rank's share of the network, for `tokens` canvas positions.
 inline CacheShape cache_shape(const ModelShape& shape, std::int64_t tokens) {
   return {.num_layers = shape.num_layers,
           .capacity = tokens,

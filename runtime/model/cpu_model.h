@@ -18,7 +18,7 @@
 
 namespace rubato {
 
-/// The network on this machine's processors, over caches in its memory. Engine thread only.
+/// The network on this machine's CPUs, with caches in main memory. Engine thread only.
 class CpuModel final : public Model {
  public:
   CpuModel(const ModelShape& shape,

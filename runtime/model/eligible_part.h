@@ -9,18 +9,17 @@
 
 namespace rubato {
 
-/// How many eligible positions the sequences of a step have together.
+/// The total number of eligible positions in a step.
 int num_eligible(std::span<const StepSequence> sequences);
 
-/// The sequences with only those eligible positions that are [first, end) of all of theirs, so that
-/// the head runs over a bounded number of rows.
+/// The sequences, keeping only the eligible positions numbered [first, end) over all sequences, so
+/// that the head runs over a bounded number of rows.
 std::vector<StepSequence> eligible_part(std::span<const StepSequence> sequences,
                                         int first,
                                         int end);
 
-/// By sequence, the candidates that `of_part` gives of `at_a_time` eligible positions after the
-/// other: of_part(part, first), where `first` is the number of the part's first position. Called at
-/// least once.
+/// All candidates, by sequence, from calls of_part(part, first) on consecutive parts of `at_a_time`
+/// eligible positions; `first` is the number of the part's first position. Calls it at least once.
 std::vector<std::vector<Candidate>> candidates_by_part(
     std::span<const StepSequence> sequences,
     int at_a_time,

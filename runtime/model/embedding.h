@@ -8,13 +8,13 @@
 
 namespace rubato {
 
-/// Rows of the embedding, kept as `storage` says. Const once made; any thread.
+/// Rows of the embedding, stored as `storage`. Immutable; any thread.
 class Embedding {
  public:
-  /// Copies `slice`, which has whole rows.
+  /// Copies `slice`, which consists of whole rows.
   Embedding(const TensorView& tensor, const TensorSlice& slice, Storage storage);
 
-  /// `read` gives the rows of [rows, width].
+  /// Reads the rows, [rows, width], through `read`.
   Embedding(std::int64_t rows, std::int64_t width, Storage storage, const RowReader& read);
 
   /// out: [row width]

@@ -8,17 +8,18 @@
 
 namespace rubato {
 
-/// The cached hidden inputs X of the layers, of which every rank keeps its columns. Engine thread
+/// The cached hidden inputs X of the layers; each rank stores its columns. Engine thread
 /// only.
 class HiddenCache {
  public:
   HiddenCache(const ModelShape& shape, CacheStore& cache, Communicator& communicator)
       : shape_(shape), cache_(cache), communicator_(communicator) {}
 
-  /// Keeps this rank's columns of the pass's first `rows` rows of hidden, [pass rows, d_model].
+  /// Stores this rank's columns of the first `rows` rows of hidden, [pass rows, d_model].
   void store(int layer, const RowPass& pass, std::int64_t rows, const float* hidden);
 
-  /// All rows of a sequence as they were last stored, into out, [canvas_length, d_model].
+  /// Gathers all rows of a sequence, as last stored, from all ranks into out, [canvas_length,
+  /// d_model].
   void gather(int layer, const StepSequence& sequence, float* out);
 
  private:

@@ -8,16 +8,16 @@
 
 namespace rubato {
 
-/// Gives the rows [begin, end) of a matrix, row-major. Weights are read a few rows at a time, so
-/// that loading takes next to no memory besides them.
+/// Reads rows [begin, end) of a matrix into `out`, row-major. Weights are read a few rows at a
+/// time, so that loading takes next to no memory besides the weights.
 using RowReader = std::function<void(std::int64_t begin, std::int64_t end, float* out)>;
 
 /// The weights of y = x W^T on this rank, packed for the kernels; owns them. `apply` is const and
 /// may run on any one thread at a time (it spreads over the intra-op threads itself).
 class Linear {
  public:
-  /// `read` gives the rows of W, [n, k]; `storage` bfloat16 rounds them. `groups` divides k: see
-  /// PackedWeights.
+  /// Reads the rows of W, [n, k], through `read`; with bfloat16 `storage` they are rounded.
+  /// `groups` divides k: see PackedWeights.
   Linear(std::int64_t n, std::int64_t k, Storage storage, int groups, const RowReader& read);
 
   /// y[rows, n] = x[rows, k] W^T, float32 sums, not rounded.
@@ -35,9 +35,9 @@ class Linear {
   PackedWeights packed_;
 };
 
-/// Equal parts into which a row-parallel linear's whole k is cut, so that the sums over k make the
-/// same binary tree at tensor-parallel sizes 1, 2, 4 and 8: the largest power of two <= 8 that
-/// divides k.
+/// The number of equal parts into which the whole k of a row-parallel linear is cut, so that the
+/// sums over k form the same binary tree at tensor-parallel sizes 1, 2, 4 and 8: the largest power
+/// of two <= 8 that divides k.
 int reduction_groups(std::int64_t k);
 
 }  // namespace rubato

@@ -11,15 +11,15 @@
 
 namespace rubato {
 
-/// What a rank computes on.
+/// The device that a rank computes on.
 enum class Device : std::uint8_t { kCpu, kCuda };
 
-/// The device of that name, `auto`: a GPU where this program can use them and one is there. Errors:
-/// kUnavailable, when it cannot be had here.
+/// The device with that name; `auto` is a GPU if the program was built for GPUs and finds one.
+/// Errors: kUnavailable, if the device cannot be used here.
 Result<Device> choose_device(const std::string& name);
 
-/// The bytes of its device's memory that a rank may take: what is free, divided by the ranks that
-/// share it. To be asked for by all ranks before any of them loads. Of processors: no bound.
+/// How many bytes of its device's memory a rank may use: the free memory, divided by the ranks that
+/// share the device. All ranks call this before any of them loads. On CPUs: no limit.
 std::int64_t memory_share(Device device, int rank, int ranks_on_machine);
 
 /// One rank's network on its device: weights and caches, then the model over them. Engine thread
@@ -28,22 +28,22 @@ class RankModel {
  public:
   virtual ~RankModel() = default;
 
-  /// The model, once: collective among `communicator`'s ranks, all of which have loaded. Waits for
-  /// another rank up to `deadline`, which ends the process.
+  /// Makes the model; call once. Collective among `communicator`'s ranks, all of which have loaded.
+  /// A rank that is missing after `deadline` ends the process.
   virtual Model& start(Communicator& communicator, std::chrono::milliseconds deadline) = 0;
 
   /// One line for the log.
   virtual std::string description() const = 0;
 };
 
-/// Where a rank's model is to lie.
+/// Where and in how much memory to place a rank's model.
 struct Placement {
   Device device = Device::kCpu;
-  std::int64_t memory_bytes = 0;  ///< of a GPU's, as `memory_share`
+  std::int64_t memory_bytes = 0;  ///< of a GPU, from `memory_share`
   std::int64_t cache_tokens = 0;
-  std::int64_t drift_bytes = 0;  ///< a step's drift tests take no more
-  int rank = 0;                  ///< of the job: takes GPU `rank` modulo their number
-  bool cuda_graphs = true;       ///< whether a GPU may launch recorded steps
+  std::int64_t drift_bytes = 0;  ///< the most that a step's drift tests take
+  int rank = 0;                  ///< in the job; uses GPU `rank` modulo the number of GPUs
+  bool cuda_graphs = true;       ///< whether a GPU may replay recorded passes
 };
 
 /// This rank's share of a checkpoint. Errors: kInvalidArgument, when it does not fit the device.

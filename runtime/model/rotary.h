@@ -6,7 +6,7 @@
 
 namespace rubato {
 
-/// The rotary embedding's angles of every position: [max_positions, head_dim / 2] each.
+/// Cosine and sine of the rotary embedding's angles, [max_positions, head_dim / 2] each.
 struct RotaryTable {
   explicit RotaryTable(const ModelShape& shape);
 

@@ -13,18 +13,17 @@ struct PassSequence {
   const StepSequence* sequence = nullptr;
   int first_row = 0;
   int num_rows = 0;
-  bool reuse = false;  ///< phase A; else a refresh of all rows
-  bool from_cache =
-      false;  ///< joins at this layer: its hidden input, Q, K, V are those in the cache
+  bool reuse = false;       ///< phase A; else a refresh of all rows
+  bool from_cache = false;  ///< joins at this layer: hidden input, Q, K and V are in the cache
 
   std::int64_t end_row() const { return std::int64_t{first_row} + num_rows; }
 };
 
-/// The rows of several sequences, packed one after the other: what a pass through the layers
-/// computes.
+/// The rows that one pass through the layers computes: those of several sequences, packed one after
+/// the other.
 struct RowPass {
   std::vector<PassSequence> sequences;
-  std::vector<Position> positions;  ///< [rows] on the row's canvas
+  std::vector<Position> positions;  ///< [rows], each on its sequence's canvas
 
   void clear() { sequences.clear(), positions.clear(); }
 

@@ -14,13 +14,13 @@ namespace rubato {
 struct StepSequence {
   std::int64_t slot_begin = 0;      ///< its slot's first cache row
   std::span<const TokenId> canvas;  ///< token ids as this step reads them
-  StepQuery query;                  ///< its policy's answer
-  bool track = false;               ///< whether attention mass is wanted
+  StepQuery query;                  ///< from its policy
+  bool track = false;               ///< whether attention mass is needed
   DriftMeasure drift = DriftMeasure::kHeads;
   SamplingParams sampling;
   const LogitRules* rules = nullptr;  ///< null: none
-  Position first_generated = 0;       ///< the position from which `rules` count
-  int top_logprobs = -1;              ///< how many of each eligible position; -1: none
+  Position first_generated = 0;       ///< where the counting of `rules` starts
+  int top_logprobs = -1;              ///< log-probabilities per eligible position; -1: none
   int step = 0;
 
   Position canvas_length() const { return static_cast<Position>(canvas.size()); }

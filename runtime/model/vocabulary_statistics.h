@@ -12,11 +12,11 @@
 
 namespace rubato {
 
-/// Turns each rank's slice of the logits into candidates: every rank contributes a few numbers a
-/// row, never its logits; of rows that are asked for log-probabilities, its highest ones too. Rows
-/// that sample under top_p or top_k also exchange the most probable ids, no more than can matter.
-/// The log-sum-exp is summed in the same order at any tensor-parallel size. A row with a logit that
-/// is NaN or infinite gives a candidate that says so. Engine thread only.
+/// Turns each rank's slice of the logits into candidates. Every rank contributes a few numbers per
+/// row instead of its logits: for rows that need log-probabilities also its highest logits, for
+/// rows sampled under top_p or top_k also the most probable ids, as many as can matter. The
+/// log-sum-exp is summed in the same order at any tensor-parallel size. A row with a NaN or
+/// infinite logit gives a candidate that is not `finite`. Engine thread only.
 class VocabularyStatistics {
  public:
   VocabularyStatistics(const ModelShape& shape, Communicator& communicator);
@@ -30,24 +30,25 @@ class VocabularyStatistics {
   /// A row of this rank's logits, changed as the sequences' rules say; valid until the next call.
   using RowLogits = std::function<std::span<const float>(std::int64_t row)>;
 
-  /// The same from what every rank said of its logits, where another than this class has looked at
-  /// them. gathered: of each rank numbers_per_row numbers an eligible row, then what `append_top`
-  /// appends of each row that log-probabilities are wanted of. Whole rows are asked for only where
-  /// they are sampled under top_p or top_k.
+  /// The same, from numbers about each rank's logits that another class has computed. gathered: for
+  /// each rank, numbers_per_row numbers per eligible row, then the output of `append_top` for each
+  /// row that needs log-probabilities. `row_logits` is called only for rows that are sampled under
+  /// top_p or top_k.
   std::vector<std::vector<Candidate>> merge(std::span<const StepSequence> sequences,
                                             std::vector<double> gathered,
                                             const RowLogits& row_logits);
 
-  /// The eligible rows, counted over all sequences, that `merge` asks for whole.
+  /// The eligible rows, counted over all sequences, whose logits `merge` reads.
   static std::vector<std::int64_t> whole_rows(std::span<const StepSequence> sequences);
 
-  /// Of a row a rank says: the pick's score, logit and id; those of the best id that is not MASK;
-  /// then by group of ids the greatest logit and the sum of exp(logit - greatest).
+  /// A rank's numbers for one row: score, logit and id of the pick; the same for the best id that
+  /// is not MASK; then for each group of ids the greatest logit and the sum of exp(logit -
+  /// greatest).
   std::int64_t numbers_per_row() const { return numbers_per_row(groups_); }
   static std::int64_t numbers_per_row(int groups) { return 2 * kScoredNumbers + 2 * groups; }
-  /// All that a rank says of a step.
+  /// The number of a rank's numbers for a step.
   std::int64_t num_numbers(std::span<const StepSequence> sequences) const;
-  /// The groups of a rank's ids.
+  /// The number of groups of a rank's ids.
   int groups() const { return groups_; }
   static int num_groups(const ModelShape& shape);
 
@@ -69,10 +70,10 @@ class VocabularyStatistics {
     double most = -INFINITY;  // the greatest logit
     double sum = 0;           // of exp(z - most)
 
-    /// Whether all logits were: what is not makes its group's sum NaN, and so the whole.
+    /// Whether all logits were finite: one that is not makes its group's sum NaN, and so `sum`.
     bool finite() const { return std::isfinite(sum); }
-    /// Of an id under the softmax of all logits. Not by way of a log-sum-exp, whose rounding would
-    /// drown what a probability near 1 lacks of 1, and with it which of two such is greater.
+    /// An id's probability under the softmax of all logits. Not computed from a log-sum-exp, whose
+    /// rounding would hide how far probabilities are from 1, and so which of two is greater.
     double probability(double logit) const { return std::exp(logit - most) / sum; }
     double logprob(double logit) const { return logit - most - std::log(sum); }
   };
@@ -99,8 +100,8 @@ class VocabularyStatistics {
   const ModelShape shape_;
   Communicator& communicator_;
   int groups_;                    // of this rank
-  std::int64_t numbers_per_row_;  // what a rank says of a row
-  std::vector<double> gathered_;  // [tp, what a rank says]
+  std::int64_t numbers_per_row_;  // of a rank
+  std::vector<double> gathered_;  // [tp, num_numbers]
   std::vector<RowMerge> merged_;  // [rows]
 };
 

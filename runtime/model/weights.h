@@ -9,7 +9,7 @@
 
 namespace rubato {
 
-/// The sizes of the network, whole, and this rank's share of it.
+/// The sizes of the whole network and of this rank's share.
 struct ModelShape {
   int d_model = 0;
   int num_layers = 0;
@@ -50,13 +50,13 @@ struct ModelWeights {
   Linear head;                    // [local_vocabulary, d_model]
 };
 
-/// This rank's share of the network that `config` describes. Errors: kInvalidArgument, when a size
-/// does not divide by tp_size.
+/// This rank's share of the network that `config` describes. Errors: kInvalidArgument, if tp_size
+/// does not divide a size.
 Result<ModelShape> make_shape(
     const ModelConfig& config, int tp_rank, int tp_size, Storage storage, bool float8 = false);
 
 /// Reads this rank's slices; takes a few MiB of memory besides the weights. Float8 weights are
-/// rounded and kept in `storage`, which holds them exactly: processors have no use for 8 bits.
+/// rounded but kept in `storage`, which represents them exactly: CPUs gain nothing from 8 bits.
 ModelWeights load_weights(const ModelShape& shape, const Checkpoint& checkpoint);
 
 }  // namespace rubato

@@ -35,17 +35,17 @@ struct HeadTask {
   float* out = nullptr;  ///< [num_queries, head_dim]
   std::int64_t out_stride = 0;
 
-  // Attention mass per key, summed over the queries that are in the window. Null: not wanted.
+  // Attention mass per key, summed over the queries that are in the window. Null: not needed.
   const std::int32_t* window = nullptr;  ///< [num_window] canvas positions, ascending
   int num_window = 0;
   float* mass = nullptr;  ///< [canvas_length]
 
-  // Attention of the first num_tracked queries before and after the write. 0: not wanted.
+  // Attention of the first num_tracked queries before and after the write. 0: not needed.
   int num_tracked = 0;
   float* p_old = nullptr;  ///< [num_tracked, canvas_length]
   float* p_new = nullptr;  ///< [num_tracked, canvas_length]
 
-  float* scratch = nullptr;  ///< `attention_scratch_size` floats, this task's alone
+  float* scratch = nullptr;  ///< `attention_scratch_size` floats, used by this task only
 };
 
 /// Weights W [n, k] of y = x W^T, packed in panels of 32 output columns: [ceil(n / 32)][k][32], the
@@ -55,18 +55,19 @@ struct PackedWeights {
   Storage storage = Storage::kFloat32;
   std::int64_t n = 0;
   std::int64_t k = 0;
-  int groups =
-      1;  ///< equal parts of k summed apart and combined in a balanced binary tree; a power of two
+  /// Equal parts of k that are summed separately and combined in a balanced binary tree; a power of
+  /// two.
+  int groups = 1;
 };
 
-/// What a vocabulary shard says of one row, of one of its groups of ids.
+/// Statistics of one row's logits over one of a vocabulary shard's groups of ids.
 struct GroupStatistics {
   float max = 0;
   double sum = 0;  ///< of exp(z - max)
 };
 
-/// The CPU's arithmetic, compiled once per instruction set. Each output row depends on its own
-/// inputs alone: not on how many rows are computed with it, nor on the thread that does it.
+/// The CPU's arithmetic, compiled once per instruction set. Each output row depends only on its own
+/// inputs, not on how many rows are computed with it or on which thread.
 struct Kernels {
   const char* name;
 
