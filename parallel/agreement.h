@@ -9,17 +9,17 @@
 
 namespace rubato {
 
-/// Something a rank says of itself, to be compared with the others.
+/// A property of a rank, to be compared with the other ranks'.
 struct Fact {
   std::string name;
   std::string value;
-  bool must_agree = true;  ///< false: may differ, and is told only beside what may not
+  bool must_agree = true;  ///< false: may differ; reported only together with facts that must not
 
   bool operator==(const Fact&) const = default;
 };
 
-/// One rank's word at a point that all must reach alike: why it failed (empty: it did not), or what
-/// it goes on with.
+/// One rank's report at a point that all ranks must reach: why it failed (empty: it did not), or
+/// the facts it continues with.
 struct Statement {
   std::string failure;
   std::vector<Fact> facts;
@@ -27,15 +27,15 @@ struct Statement {
   bool operator==(const Statement&) const = default;
 };
 
-/// As bytes, long texts cut. Every version of Rubato reads the others' first four.
+/// As bytes, long texts truncated. The first four bytes can be read by every version of Rubato.
 std::string encode(const Statement& statement);
 
 /// Errors: kInternal, when `bytes` are no statement of this version.
 Result<Statement> decode_statement(std::string_view bytes);
 
-/// Whether the ranks of a job may go on together; `by_rank` is never empty. Errors: kUnavailable,
-/// what failed and on which ranks; kInvalidArgument, every fact of `what` that differs, with its
-/// values and the ranks that have them.
+/// Whether the ranks of a job may continue together; `by_rank` is never empty. Errors:
+/// kUnavailable, with what failed on which ranks; kInvalidArgument, with every fact of `what` that
+/// differs, its values and the ranks that have them.
 Status compare(std::string_view what, std::span<const Statement> by_rank);
 
 }  // namespace rubato

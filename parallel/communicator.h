@@ -8,9 +8,9 @@
 namespace rubato {
 
 /// Collectives on tensors within one tensor-parallel group, asynchronous and ordered with the work
-/// of one stream: a call enqueues, and what is enqueued later sees its result. (The CPU back ends
-/// have completed on return.) Tensors are contiguous. All ranks make the same calls with the same
-/// shapes. Engine thread only.
+/// of one stream: a call enqueues, and later work in the stream sees its result. (On CPUs a call
+/// has completed when it returns.) Tensors are contiguous. All ranks make the same calls with the
+/// same shapes. Engine thread only.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -19,7 +19,7 @@ class Communicator {
   virtual int size() const = 0;
 
   /// t := the sum over ranks, float32, the same bits on every rank: a balanced binary tree in rank
-  /// order ((r0 + r1) + (r2 + r3)) whatever the size and the timing, so that a sum split over ranks
+  /// order, ((r0 + r1) + (r2 + r3)), independent of size and timing, so that a sum split over ranks
   /// can continue a tree that each rank began.
   virtual void all_reduce_sum(at::Tensor& t) = 0;
 

@@ -27,7 +27,7 @@ static_assert(sizeof(FrameHeader) == 24 && std::has_unique_object_representation
 static_assert(std::endian::native == std::endian::little,
               "wire messages are little-endian copies of memory");
 
-/// A control message: what the coordinator tells the other ranks, from host memory.
+/// A control message from the coordinator to the other ranks, in host memory.
 struct Frame {
   std::uint8_t kind = 0;
   std::uint64_t step = 0;
@@ -39,19 +39,18 @@ class ControlChannel {
  public:
   virtual ~ControlChannel() = default;
 
-  /// Rank 0: to every other rank. The payload is borrowed for the call.
+  /// On rank 0: sends to every other rank. The payload is borrowed for the call.
   virtual void send(const Frame& frame) = 0;
 
-  /// Other ranks: waits for the next frame. `while_idle`: there may be nothing to say until the
-  /// next heartbeat. Errors: kInternal, when it is not of this program's making or not of step
-  /// `step`.
+  /// On the other ranks: waits for the next frame. `while_idle`: it may take until the next
+  /// heartbeat. Errors: kInternal, if the frame has another format or is not of step `step`.
   virtual Result<Frame> receive(std::uint64_t step, bool while_idle) = 0;
 
-  /// All ranks: returns once every rank has come here, which proves that it lives.
+  /// On all ranks: a barrier, which proves that every rank is alive.
   virtual void meet(std::uint64_t step) = 0;
 };
 
-/// A group of one: nobody to tell.
+/// A group of one: nothing to send.
 class SingleControlChannel final : public ControlChannel {
  public:
   void send(const Frame&) override {}
@@ -63,20 +62,20 @@ class SingleControlChannel final : public ControlChannel {
 
 namespace detail {
 
-/// What one broadcast carries: the header and as much of the payload as fits, which is nearly
-/// always all.
+/// The size of the first broadcast: the header and as much of the payload as fits, nearly always
+/// all of it.
 inline constexpr std::size_t kFirstFrameBytes = 4096;
 inline constexpr std::uint64_t kMostPayloadBytes = std::uint64_t{1} << 30;
 
 FrameHeader header_of(const Frame& frame);
 
-/// A payload above `kMostPayloadBytes` is this program's mistake and ends the process.
+/// A payload above `kMostPayloadBytes` is a bug in this program and ends the process.
 void check_sendable(const Frame& frame);
 
 /// Checks a received header; the error says what was expected and what was found.
 Status check_header(const FrameHeader& header, std::uint64_t expected_step, int rank);
 
-/// The header that a received message begins with, checked.
+/// The header of a received message, checked.
 Result<FrameHeader> read_header(std::span<const std::byte> message,
                                 std::uint64_t expected_step,
                                 int rank);

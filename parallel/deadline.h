@@ -5,33 +5,34 @@
 
 namespace rubato {
 
-/// How long a rank waits for the others before it takes them for dead, where nothing else is said.
+/// How long a rank waits for the others before it considers them lost, by default.
 inline constexpr std::chrono::seconds kDefaultCollectiveDeadline{30};
 
-/// How often the ranks of an idle job meet, to show that they live.
+/// How often the ranks of an idle job meet, to show that they are alive.
 inline constexpr std::chrono::milliseconds kHeartbeat{250};
 
-/// How long ranks that have waited too long listen for who is there, before they end the job.
+/// How long ranks that have waited too long collect signs of life from the others before they end
+/// the job.
 inline constexpr std::chrono::milliseconds kRollCall{200};
 
-/// Exit status of a rank that gave the others up.
+/// Exit status of a rank that gave up waiting for the others.
 inline constexpr int kMissedDeadlineStatus = 70;
 
 /// Exit status of a rank that failed in a step.
 inline constexpr int kFailedStatus = 1;
 
-/// Says why this rank cannot go on and ends the process with `kFailedStatus`, and with it the job.
-/// To leave in an orderly way would be to wait for the others, which wait for this one in a step
-/// and would end the job by their deadline, blaming it for silence. Any thread.
+/// Logs why this rank cannot continue and ends the process with `kFailedStatus`, and with it the
+/// job. An orderly exit would have to wait for the other ranks; these wait for this one in a step,
+/// and would end the job at their deadline and report this rank as silent. Any thread.
 [[noreturn]] void end_for_failure(int rank, std::string_view why);
 
-/// Says who waited for what in vain and ends the process with `kMissedDeadlineStatus`, and with it
-/// the job: nothing can be computed without the missing rank. Any thread.
+/// Logs which rank waited in vain for what, and ends the process with `kMissedDeadlineStatus`, and
+/// with it the job: nothing can be computed without the missing rank. Any thread.
 [[noreturn]] void end_for_missed_deadline(int rank,
                                           std::string_view operation,
                                           std::chrono::milliseconds deadline);
 
-/// The same for a rank from which nothing has been heard for so long.
+/// The same for a rank that has sent nothing for `silence`.
 [[noreturn]] void end_for_silent_rank(int silent_rank, std::chrono::milliseconds silence);
 
 }  // namespace rubato

@@ -16,9 +16,9 @@
 namespace rubato {
 
 /// A tensor-parallel group whose ranks are threads of this process, for tests: the same interfaces
-/// and the same bits as the MPI back end. Outlives its communicators and channels, each of which
-/// belongs to its rank's thread; making them may be left to any thread. A rank that does not come
-/// within `deadline` ends the process.
+/// and the same bits as the MPI back end. Outlives its communicators and channels. Each of these
+/// belongs to its rank's thread, but any thread may make it. A rank that does not arrive within
+/// `deadline` ends the process.
 class LocalGroup {
  public:
   explicit LocalGroup(int size, std::chrono::milliseconds deadline = kDefaultCollectiveDeadline);

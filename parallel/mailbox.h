@@ -14,7 +14,7 @@ struct Letter {
 };
 
 /// Carries messages of any size between two ranks of the job, from host memory, in the order in
-/// which they were posted. For what is no collective: the front end and its replicas.
+/// which they were posted. For point-to-point traffic between the front end and its replicas.
 class Mailbox {
  public:
   virtual ~Mailbox() = default;
@@ -22,11 +22,11 @@ class Mailbox {
   /// Sends without waiting for the receiver; the bytes are copied. Any thread.
   virtual void post(int to, std::span<const std::byte> content) = 0;
 
-  /// The next message that has arrived here, from whoever; none: nothing has, and nothing is waited
-  /// for. Of a message that has begun to arrive, the rest is. One thread only.
+  /// The next message that has arrived here, from any rank, or none. Waits only for the rest of a
+  /// message that has begun to arrive. One thread only.
   virtual std::optional<Letter> poll() = 0;
 
-  /// Waits until everything posted has left. After the last `post`.
+  /// Waits until everything posted has been sent. Call after the last `post`.
   virtual void flush() = 0;
 };
 

@@ -5,13 +5,13 @@
 
 namespace rubato {
 
-/// Whether the other ranks answer this one in time, and what exchanging tensors with them costs it.
-/// Its engine thread writes, any thread reads.
+/// Whether the other ranks answer this one in time, and how long its collectives on tensors take.
+/// Written by its engine thread, read by any thread.
 class Pulse {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// The engine thread begins to wait for the others, who are late from `late_from` on.
+  /// The engine thread starts to wait for the others, which are late from `late_from` on.
   void waits(Clock::time_point late_from) {
     late_from_.store(late_from.time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -22,7 +22,7 @@ class Pulse {
     answered_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
-  /// A collective on tensors took that long, waiting for the others included.
+  /// A collective on tensors took `spent`, including the wait for other ranks.
   void exchanged(Clock::duration spent) {
     exchanging_.fetch_add(spent.count(), std::memory_order_relaxed);
   }
@@ -32,13 +32,13 @@ class Pulse {
     return Clock::now().time_since_epoch().count() < late_from_.load(std::memory_order_relaxed);
   }
 
-  /// How long ago all have answered.
+  /// How long ago all ranks last answered.
   std::chrono::duration<double> age() const {
     const Clock::duration since(answered_at_.load(std::memory_order_relaxed));
     return Clock::now().time_since_epoch() - since;
   }
 
-  /// In collectives on tensors, since the start.
+  /// Time spent in collectives on tensors since the start.
   Clock::duration exchanging() const {
     return Clock::duration(exchanging_.load(std::memory_order_relaxed));
   }

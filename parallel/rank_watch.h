@@ -9,20 +9,20 @@
 
 namespace rubato {
 
-/// Waits for the other ranks of a replica, for its communicator and its control channel alike, and
-/// ends the job when one of them does not come within `patience` of when it should: with
-/// `kMissedDeadlineStatus` and a message that names it. A time in which this rank itself did not
-/// run (stopped, or its machine) does not count. Engine thread only.
+/// Waits for the other ranks of a replica, on behalf of its communicator and control channel. If
+/// one of them is more than `patience` late, it ends the job with `kMissedDeadlineStatus` and a
+/// message that names the rank. Time in which this rank itself did not run (it or its machine was
+/// stopped) does not count. Engine thread only.
 class RankWatch {
  public:
-  /// Of the ranks of this one's replica. Making one is collective over the whole job.
+  /// For the ranks of this rank's replica. The constructor is collective over the whole job.
   RankWatch(const Mesh& mesh, std::chrono::milliseconds patience, Pulse& pulse);
 
-  /// Returns once `request` is complete, to which the others come after the same work as this rank
-  /// has done since it last waited: they may take three times as long as it did.
+  /// Returns once `request` is complete. Before it the other ranks do the same work that this rank
+  /// has done since it last waited, for which they may take three times as long.
   void wait_after_work(MPI_Request& request, detail::Operation operation);
 
-  /// Returns once `request` is complete, to which the others come within `allowed`.
+  /// Returns once `request` is complete, for which the other ranks may take `allowed`.
   void wait(MPI_Request& request,
             detail::Operation operation,
             std::chrono::nanoseconds allowed = std::chrono::nanoseconds(0));
@@ -30,10 +30,11 @@ class RankWatch {
  private:
   using Clock = Pulse::Clock;
 
-  /// Says who is missing.
+  /// Ends the job, naming the missing ranks.
   [[noreturn]] void give_up(detail::Operation operation, Clock::duration waited);
 
-  /// Another rank has given up: tells it that this one is there.
+  /// Another rank has given up: answers it, so that it does not name this one, and ends the
+  /// process.
   [[noreturn]] void end_with_the_others(detail::Operation operation);
 
   const std::chrono::milliseconds patience_;

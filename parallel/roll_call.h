@@ -9,12 +9,12 @@
 
 namespace rubato::detail {
 
-/// Who is there, asked when a wait has lasted too long: every rank that waits tells all others so,
-/// by a message of its own, and who tells nothing is the one that they wait for. Costs nothing
-/// until then. Engine thread only.
+/// Finds the missing rank when a wait has lasted too long: every waiting rank sends a message to
+/// all others, and a rank that sends none is the one they wait for. Costs nothing until then.
+/// Engine thread only.
 class RollCall {
  public:
-  /// Among the ranks of a replica. Making one is collective over the whole job.
+  /// Among the ranks of a replica. The constructor is collective over the whole job.
   explicit RollCall(const Mesh& mesh) : comm_(mesh.replica, mesh.tp_rank) {}
 
   struct Answer {
@@ -25,15 +25,15 @@ class RollCall {
   /// Whether another rank has called. If this one waits too, it should take part.
   bool called();
 
-  /// Tells the others that this rank waits in `operation`, and listens for them for a fifth of a
-  /// second. One answer a rank, in rank order; this rank's own among them.
+  /// Tells the others that this rank waits in `operation`, and collects their answers for
+  /// `kRollCall`. One answer per rank, in rank order, including this rank's own.
   std::vector<Answer> take(std::string_view operation);
 
  private:
   OwnedComm comm_;
 };
 
-/// What the answers say: "rank 1 does not answer", or, when all do, what each waits in.
+/// The answers in words: "rank 1 does not answer", or, if all do, what each waits in.
 std::string describe(const std::vector<RollCall::Answer>& answers);
 
 }  // namespace rubato::detail

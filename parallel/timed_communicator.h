@@ -7,9 +7,8 @@
 
 namespace rubato {
 
-/// Another communicator, which tells `pulse` the time spent in it: in moving data and in waiting
-/// for the ranks that come later. (Of a back end that only enqueues: how long that takes.) Engine
-/// thread.
+/// Wraps a communicator and reports to `pulse` the time spent in it, moving data or waiting for
+/// later ranks. (For a back end that only enqueues: the time that takes.) Engine thread.
 class TimedCommunicator final : public Communicator {
  public:
   TimedCommunicator(std::unique_ptr<Communicator> timed, Pulse& pulse)

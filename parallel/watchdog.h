@@ -8,10 +8,9 @@
 
 namespace rubato {
 
-/// A thread that ends the process, with `kMissedDeadlineStatus`, when a call that cannot be told to
-/// give up does not return in time: it waits for another rank that does not come. A time in which
-/// this process itself did not run (stopped, or its machine) does not count. Watches one call at a
-/// time.
+/// A thread that ends the process, with `kMissedDeadlineStatus`, when a call that has no timeout
+/// does not return in time because another rank is missing. Time in which this process itself did
+/// not run (it or its machine was stopped) does not count. Watches one call at a time.
 class Watchdog {
  public:
   /// rank: of this process, for the message.

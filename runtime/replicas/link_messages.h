@@ -29,21 +29,21 @@ struct ShutDownMessage {
   bool finish_running = true;
 };
 
-/// The sign that the front end lives, at least once a second.
+/// The front end's heartbeat, at least once a second.
 struct PingMessage {};
 
 // Replica to front end.
 
-/// A generation's news, or its refusal.
+/// A generation's update, or its refusal.
 struct UpdateMessage {
   LinkId id = 0;
   GenerationUpdate update;
 };
 
-/// The replica's load, told at least once a second: also the sign that it lives.
+/// The replica's load, sent at least once a second: also its heartbeat.
 struct StatusMessage {
   EngineStatus status;
-  bool ended = false;  ///< the replica's engine has stopped; nothing more comes from it
+  bool ended = false;  ///< the replica's engine has stopped; this is its last message
 };
 
 using LinkMessage = std::variant<SubmitMessage,
@@ -53,10 +53,10 @@ using LinkMessage = std::variant<SubmitMessage,
                                  UpdateMessage,
                                  StatusMessage>;
 
-/// As it travels (docs/design/messages.md, "Between the front end and a replica").
+/// The message's bytes (docs/design/messages.md, "Between the front end and a replica").
 std::vector<std::byte> encode(const LinkMessage& message);
 
-/// Errors: kInternal, when the bytes are short, long, of another version or of no known kind.
+/// Errors: kInternal, if there are too few or too many bytes, or the version or kind is unknown.
 Result<LinkMessage> decode_link_message(std::span<const std::byte> bytes);
 
 }  // namespace rubato

@@ -7,18 +7,18 @@
 
 namespace rubato {
 
-/// The thread that empties a mailbox: looks often while messages come, and with next to no CPU when
-/// none do (every millisecond).
+/// The thread that empties a mailbox: polls often while messages arrive, and every millisecond,
+/// with next to no CPU, when none do.
 class LinkThread {
  public:
-  /// `receive` gets each letter, `tick` is called after each look: both on the link thread.
-  /// `stalled`: nobody looked for a while, because this process or its machine was stopped; that
-  /// nothing was heard meanwhile tells nothing of the others.
+  /// `receive` gets each message, `tick` is called after each poll: both on the link thread.
+  /// `stalled`: there was no poll for a while, because this process or its machine was stopped, so
+  /// that silence in that time does not mean that the other side is lost.
   LinkThread(Mailbox& mailbox,
              std::function<void(const Letter&)> receive,
              std::function<void(bool stalled)> tick);
 
-  /// Ends the thread after the look under way. Idempotent; the owner's thread.
+  /// Ends the thread after the current poll. Idempotent; the owner's thread.
   void stop();
 
  private:

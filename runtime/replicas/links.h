@@ -15,20 +15,20 @@
 
 namespace rubato {
 
-/// How often each side gives a sign of life when it has nothing else to say.
+/// How often each side sends a heartbeat when it has nothing else to send.
 inline constexpr std::chrono::milliseconds kLinkHeartbeat{500};
 
-/// How a link finds out that the other side is gone, and what is done then.
+/// How a link detects that the other side is lost, and what it does then.
 struct LinkWatch {
-  std::chrono::milliseconds deadline;     ///< silence for longer means gone
+  std::chrono::milliseconds deadline;     ///< the other side is lost after a longer silence
   std::function<void(int rank)> on_lost;  ///< called on the link thread; ends the job
 };
 
 /// The front end's side: the replicas whose coordinators are on other ranks.
 class FrontLink {
  public:
-  /// `leaders`: the ranks of those coordinators. The mailbox outlives the link and is nobody
-  /// else's.
+  /// `leaders`: the ranks of those coordinators. The mailbox outlives the link, which is
+  /// its only user.
   FrontLink(Mailbox& mailbox,
             const std::vector<int>& leaders,
             const CoordinatorLimits& limits,
@@ -38,10 +38,10 @@ class FrontLink {
   /// In the order of `leaders`; they live as long as the link.
   std::vector<GenerationClient*> replicas() const;
 
-  /// As `Coordinator::shut_down`, of all. Any thread.
+  /// `Coordinator::shut_down` of all replicas. Any thread.
   void shut_down(bool finish_running);
 
-  /// Waits until every replica has ended: all their news have been handed on then.
+  /// Waits until every replica has ended; by then all their updates have been delivered.
   void wait_until_ended();
 
  private:
@@ -67,7 +67,7 @@ class LeaderLink {
   /// `front`: the front end's rank.
   LeaderLink(Mailbox& mailbox, int front, Coordinator& coordinator, LinkWatch watch);
 
-  /// Tells the front end that nothing more comes: after the engine has ended.
+  /// Tells the front end that no more messages follow. Call after the engine has ended.
   ~LeaderLink();
 
  private:

@@ -10,38 +10,38 @@
 
 namespace rubato {
 
-/// The front end's door to a replica whose coordinator is on another rank: what that coordinator
-/// would be asked directly goes there as messages, and its news come back as messages.
+/// The front end's proxy for a replica whose coordinator is on another rank: requests go there, and
+/// updates come back, as messages.
 class RemoteReplica final : public GenerationClient {
  public:
   using Post = std::function<void(const LinkMessage&)>;
 
-  /// `limits` are kept here, so that a refusal comes before anything is answered and another
-  /// replica can be tried: the replica's coordinator has a queue without limits. `post` sends to
-  /// the replica: without waiting, from any thread.
+  /// `limits` are enforced here, so that a refusal precedes the answer and another replica can be
+  /// tried; the replica's coordinator has an unlimited queue. `post` sends to the replica without
+  /// waiting, from any thread.
   RemoteReplica(const CoordinatorLimits& limits, Post post);
 
-  /// Any thread. What has had no news yet counts as waiting.
+  /// Any thread. A generation without an update so far counts as waiting.
   Result<GenerationHandle> submit(GenerationRequest request, UpdateSink sink) override;
   EngineStatus status() const override;
 
   /// As `Coordinator::shut_down`. Any thread.
   void shut_down(bool finish_running);
 
-  /// Takes a message in and hands news on. Link thread only; a message that no replica sends is
-  /// this program's mistake and ends the process.
+  /// Handles a message and delivers its update. Link thread only; a message that no replica sends
+  /// is a bug in this program and ends the process.
   void receive(const LinkMessage& message);
 
-  /// Tells the replica which generations nobody waits for any more. Link thread only.
+  /// Tells the replica which generations have been cancelled. Link thread only.
   void post_cancellations();
 
-  /// When the replica last gave a sign of life. Link thread only.
+  /// When the replica's last message arrived. Link thread only.
   std::chrono::steady_clock::time_point last_heard() const { return last_heard_; }
 
-  /// Its silence counts from now on only. Link thread only.
+  /// Restarts the measurement of the replica's silence. Link thread only.
   void forgive_silence() { last_heard_ = std::chrono::steady_clock::now(); }
 
-  /// Whether its engine has stopped; no update comes after. Any thread.
+  /// Whether its engine has stopped; no update follows. Any thread.
   bool ended() const;
 
  private:
@@ -50,7 +50,7 @@ class RemoteReplica final : public GenerationClient {
     std::shared_ptr<std::atomic<bool>> cancelled;
     Position canvas_length = 0;
     std::int64_t prompt_tokens = 0;
-    bool waits = true;  ///< for its first news
+    bool waits = true;  ///< for its first update
   };
 
   void pass_on(const UpdateMessage& message);

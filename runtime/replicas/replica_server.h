@@ -9,17 +9,17 @@
 
 namespace rubato {
 
-/// The other end of a `RemoteReplica`, beside the replica's coordinator: submits what the front end
-/// asks for and sends its news back. Outlives no coordinator.
+/// The counterpart of a `RemoteReplica`, on the rank of the replica's coordinator: submits the
+/// front end's generations and sends their updates back. The coordinator outlives it.
 class ReplicaServer {
  public:
   using Post = std::function<void(const LinkMessage&)>;
 
-  /// `post` sends to the front end: without waiting, from any thread.
+  /// `post` sends to the front end without waiting, from any thread.
   ReplicaServer(Coordinator& coordinator, Post post);
 
-  /// Does what the front end says. Link thread only; a message that no front end sends is this
-  /// program's mistake and ends the process.
+  /// Handles a message from the front end. Link thread only; a message that no front end sends is a
+  /// bug in this program and ends the process.
   void receive(LinkMessage message);
 
  private:

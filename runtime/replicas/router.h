@@ -6,9 +6,9 @@
 
 namespace rubato {
 
-/// Several replicas as one: a generation goes to the ready one with the fewest canvas positions
-/// outstanding, ties to the first; where that one's queue is full, to the next. Replicas outlive
-/// it. Any thread.
+/// Several replicas as one client: a generation goes to the ready replica with the fewest
+/// outstanding canvas positions (ties to the first); if its queue is full, to the next. The
+/// replicas outlive the router. Any thread.
 class Router final : public GenerationClient {
  public:
   explicit Router(std::vector<GenerationClient*> replicas) : replicas_(std::move(replicas)) {}
