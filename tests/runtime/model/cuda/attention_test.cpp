@@ -1,5 +1,6 @@
 // Attention on the GPU and the sums made of it, against plain sums in doubles.
 #include <cmath>
+#include <string>
 
 #include "tests/runtime/model/cuda/gpu.h"
 
@@ -138,19 +139,26 @@ TEST_F(CudaAttention, SplitKeysGiveTheSame) {
   }
 }
 
-/// Q and K before and after a pass wrote some rows; tracked and window rows among them.
+/// Q and K of a sequence in a layer, before and after a pass wrote some rows; tracked and window
+/// rows among them.
 struct SumsCase {
   Case before, after;
   std::vector<std::int32_t> written;  // positions: tracked first, then window
   int tracked, window;
 
-  SumsCase(int heads, int dim, int keys, int num_tracked, int num_window, Element element)
-      : before(heads, dim, keys, 1, element, 5),
+  SumsCase(int heads,
+           int dim,
+           int keys,
+           int num_tracked,
+           int num_window,
+           Element element,
+           std::uint64_t seed = 5)
+      : before(heads, dim, keys, 1, element, seed),
         after(before),
         tracked(num_tracked),
         window(num_window) {
-    const Matrix q = random_values(std::ssize(before.q), 50, element);
-    const Matrix k = random_values(std::ssize(before.k), 51, element);
+    const Matrix q = random_values(std::ssize(before.q), seed + 45, element);
+    const Matrix k = random_values(std::ssize(before.k), seed + 46, element);
     for (int i = 0; i < tracked + window; ++i) {
       const int position = i * 3 % keys;
       written.push_back(position);
@@ -162,79 +170,172 @@ struct SumsCase {
     }
     after.queries = written;
   }
+
+  int num_rows() const { return tracked + window; }
+  int cache_rows() const { return after.begin + after.keys; }
 };
 
-/// Mass, then drift sums.
-Matrix run_sums(const SumsCase& c, bool rows_measure) {
-  const int keys = c.after.keys, heads = c.after.heads, width = c.after.width();
-  const int rows = static_cast<int>(c.written.size());
-  Matrix old_q, old_k;
-  std::vector<std::int32_t> row_of(c.after.begin + keys, -1);
-  std::vector<SumRow> list;
-  for (int row = 0; row < rows; ++row) {
-    const std::int32_t cache_row = c.after.begin + c.written[row];
-    row_of[cache_row] = row;
-    list.push_back({cache_row, row, row});
-    for (int i = 0; i < width; ++i) {
-      old_q.push_back(c.before.q[cache_row * width + i]);
-      old_k.push_back(c.before.k[cache_row * width + i]);
+/// A pass, [layer][sequence]: a sequence is of one shape in all layers, and heads are alike in all.
+using SumsPass = std::vector<std::vector<SumsCase>>;
+
+struct FoundSums {
+  Matrix mass, drift;
+};
+
+constexpr float kUnwritten = 99;
+
+void append(Matrix& to, const Matrix& from, std::int64_t begin, std::int64_t count) {
+  to.insert(to.end(), from.begin() + begin, from.begin() + begin + count);
+}
+
+/// What a pass's kernels read, its sequences' rows one after the other.
+struct SumsInput {
+  std::vector<SumJob> jobs;
+  std::vector<SumRow> rows;
+  std::vector<std::int32_t> row_of;
+  Matrix q, k, old_q, old_k;  // [layers, cache or pass rows, width]
+  Matrix lse;                 // [layers, pass rows, heads]
+  int tracked = 0, most_keys = 0, most_tracked = 0;
+  std::int64_t size = 0;  // of all sums
+
+  /// by_rows: whether sequence i's drift is by rows.
+  template <class ByRows>
+  SumsInput(const SumsPass& pass, ByRows&& by_rows) {
+    for (std::size_t i = 0; i < pass[0].size(); ++i)
+      add_job(pass[0][i], std::ssize(pass), by_rows(i));
+    jobs.emplace_back();  // one that fills a bucket
+    for (const auto& layer : pass) add_layer(layer);
+    // The last layer's rows lie in another order.
+    for (SumRow& row : rows) row.last_lse_row = static_cast<int>(rows.size()) - 1 - row.lse_row;
+    const int heads = pass[0][0].after.heads;
+    const auto last = lse.end() - std::ssize(rows) * heads;
+    const Matrix ordered(last, lse.end());
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const auto from = ordered.begin() + static_cast<int>(row) * heads;
+      std::copy(from, from + heads, last + rows[row].last_lse_row * heads);
     }
   }
-  SumJob job;
-  job.slot_begin = c.after.begin;
-  job.num_keys = keys;
-  job.window_begin = c.tracked;
-  job.num_window = c.window;
-  job.num_tracked = c.tracked;
-  job.rows_measure = rows_measure ? 1 : 0;
-  job.drift = keys;
-  job.drift_size = rows_measure ? heads : 3 * c.tracked * keys;
-  const Result attention = run(c.after, keys);
-  const Element element = c.after.element;
-  Numbers q(c.after.q, element), k(c.after.k, element), device_old_q(old_q, element),
-      device_old_k(old_k, element);
-  OnGpu<std::int32_t> map(row_of);
-  OnGpu<SumRow> device_rows(list);
-  OnGpu<SumJob> jobs({job});
-  OnGpu<float> lse(attention.lse), old_lse(Matrix(c.tracked * heads)),
-      sums(Matrix(keys + job.drift_size));
+
+ private:
+  void add_job(const SumsCase& c, std::int64_t layers, bool by_rows) {
+    SumJob job;
+    job.slot_begin = static_cast<int>(row_of.size()) + c.after.begin;
+    job.num_keys = c.after.keys;
+    job.tracked_begin = static_cast<int>(rows.size());
+    job.num_tracked = c.tracked;
+    job.tracked_lse = tracked;
+    job.window_begin = job.tracked_begin + c.tracked;
+    job.num_window = c.window;
+    job.rows_measure = by_rows ? 1 : 0;
+    job.mass = size;
+    job.drift = size + layers * job.num_keys;
+    job.drift_size = by_rows ? c.after.heads : 3 * c.tracked * c.after.keys;
+    size = job.drift + layers * job.drift_size;
+    row_of.resize(row_of.size() + c.cache_rows(), -1);
+    for (const std::int32_t position : c.written) {
+      const int row = static_cast<int>(rows.size());
+      row_of[job.slot_begin + position] = row;
+      rows.push_back({job.slot_begin + position, row, row});
+    }
+    jobs.push_back(job);
+    tracked += c.tracked;
+    most_keys = std::max(most_keys, job.num_keys);
+    most_tracked = std::max(most_tracked, c.tracked);
+  }
+
+  void add_layer(const std::vector<SumsCase>& layer) {
+    for (const SumsCase& c : layer) {
+      const std::int64_t width = c.after.width();
+      append(q, c.after.q, 0, std::ssize(c.after.q));
+      append(k, c.after.k, 0, std::ssize(c.after.k));
+      for (const std::int32_t position : c.written) {
+        append(old_q, c.before.q, (c.before.begin + position) * width, width);
+        append(old_k, c.before.k, (c.before.begin + position) * width, width);
+      }
+      const Matrix attention = run(c.after, c.after.keys).lse;
+      append(lse, attention, 0, std::ssize(attention));
+    }
+  }
+};
+
+/// [layer][sequence]. first_layer: that of sequence 0's mass.
+template <class ByRows>
+std::vector<std::vector<FoundSums>> run_sums(const SumsPass& pass,
+                                             ByRows&& by_rows,
+                                             int first_layer = 0) {
+  SumsInput input(pass, by_rows);
+  input.jobs[0].first_layer = first_layer;
+  const Case& any = pass[0][0].after;
+  const std::int64_t width = any.width(), layers = std::ssize(pass), rows = std::ssize(input.rows);
+  Numbers q(input.q, any.element), k(input.k, any.element), old_q(input.old_q, any.element),
+      old_k(input.old_k, any.element);
+  OnGpu<std::int32_t> map(input.row_of);
+  OnGpu<SumRow> device_rows(input.rows);
+  OnGpu<SumJob> jobs(input.jobs);
+  OnGpu<float> lse(input.lse), old_lse(Matrix(layers * input.tracked * any.heads)),
+      sums(Matrix(input.size, kUnwritten));
+  const auto measures = [&](bool rows_measure) {
+    return std::ranges::any_of(input.jobs, [&](const SumJob& job) {
+      return job.num_tracked > 0 && (job.rows_measure != 0) == rows_measure;
+    });
+  };
   sum_attention({.q = q.get(),
                  .k = k.get(),
                  .width = width,
-                 .layer_stride = 0,
-                 .old_q = device_old_q.get(),
-                 .old_k = device_old_k.get(),
-                 .old_stride = 0,
+                 .layer_stride = std::ssize(input.row_of) * width,
+                 .old_q = old_q.get(),
+                 .old_k = old_k.get(),
+                 .old_stride = rows * width,
                  .row_of = map.get(),
                  .lse = lse.get(),
-                 .lse_stride = 0,
+                 .lse_stride = rows * any.heads,
                  .old_lse = old_lse.get(),
-                 .num_tracked_all = c.tracked,
+                 .num_tracked_all = input.tracked,
                  .jobs = jobs.get(),
                  .rows = device_rows.get(),
                  .sums = sums.get(),
-                 .num_jobs = 1,
-                 .most_keys = keys,
-                 .most_tracked = c.tracked,
+                 .num_jobs = static_cast<int>(input.jobs.size()),
+                 .most_keys = input.most_keys + 40,  // a bucket may say more than there are
+                 .most_tracked = input.most_tracked + 16,
                  .first_layer = 0,
-                 .num_layers = 1,
-                 .model_layers = 2,
-                 .heads = heads,
-                 .head_dim = c.after.dim,
+                 .num_layers = static_cast<int>(layers),
+                 .model_layers = static_cast<int>(layers),
+                 .heads = any.heads,
+                 .head_dim = any.dim,
                  .any_mass = true,
-                 .any_heads = !rows_measure,
-                 .any_rows = rows_measure},
-                element,
+                 .any_heads = measures(false),
+                 .any_rows = measures(true)},
+                any.element,
                 nullptr);
-  return sums.read();
+  const Matrix found = sums.read();
+  std::vector<std::vector<FoundSums>> answer(layers);
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    for (std::size_t i = 0; i < pass[layer].size(); ++i) {
+      const SumJob& job = input.jobs[i];
+      FoundSums& of_job = answer[layer].emplace_back();
+      append(of_job.mass, found, job.mass + layer * job.num_keys, job.num_keys);
+      append(of_job.drift, found, job.drift + layer * job.drift_size, job.drift_size);
+    }
+  }
+  return answer;
 }
 
-class CudaAttentionSums : public GpuTest {};
+void expect_mass(const SumsCase& c, const Matrix& found) {
+  std::vector<double> mass(c.after.keys);
+  for (int head = 0; head < c.after.heads; ++head) {
+    for (int i = c.tracked; i < c.num_rows(); ++i) {
+      const auto q = c.after.attention(c.after.q, c.after.k, head, c.written[i]);
+      for (int key = 0; key < c.after.keys; ++key) mass[key] += q[key];
+    }
+  }
+  for (int key = 0; key < c.after.keys; ++key)
+    ASSERT_NEAR(found[key], mass[key], 1e-4 * (1 + mass[key])) << "key " << key;
+}
 
-void expect_sums(const SumsCase& c) {
-  const int keys = c.after.keys, heads = c.after.heads;
-  std::vector<double> mass(keys), drift(3 * c.tracked * keys), cosines(heads);
-  for (int head = 0; head < heads; ++head) {
+void expect_drift(const SumsCase& c, const Matrix& by_heads, const Matrix& by_rows) {
+  const int keys = c.after.keys;
+  std::vector<double> drift(3 * c.tracked * keys), cosines(c.after.heads);
+  for (int head = 0; head < c.after.heads; ++head) {
     for (int i = 0; i < c.tracked; ++i) {
       const auto p = c.before.attention(c.before.q, c.before.k, head, c.written[i]);
       const auto q = c.after.attention(c.after.q, c.after.k, head, c.written[i]);
@@ -249,30 +350,68 @@ void expect_sums(const SumsCase& c) {
       }
       cosines[head] += dot / std::sqrt(pp * qq);
     }
-    for (int i = c.tracked; i < c.tracked + c.window; ++i) {
-      const auto q = c.after.attention(c.after.q, c.after.k, head, c.written[i]);
-      for (int key = 0; key < keys; ++key) mass[key] += q[key];
-    }
-  }
-  const Matrix found = run_sums(c, false), by_rows = run_sums(c, true);
-  for (int key = 0; key < keys; ++key) {
-    ASSERT_NEAR(found[key], mass[key], 1e-4 * (1 + mass[key])) << "key " << key;
-    ASSERT_EQ(found[key], by_rows[key]);
   }
   for (std::size_t i = 0; i < drift.size(); ++i)
-    ASSERT_NEAR(found[keys + i], drift[i], 1e-4 * (1e-2 + drift[i])) << "sum " << i;
-  for (int head = 0; head < heads; ++head)
-    ASSERT_NEAR(by_rows[keys + head], cosines[head], 1e-4 * (1 + cosines[head]));
+    ASSERT_NEAR(by_heads[i], drift[i], 1e-4 * (1e-2 + drift[i])) << "sum " << i;
+  for (std::size_t head = 0; head < cosines.size(); ++head)
+    ASSERT_NEAR(by_rows[head], cosines[head], 1e-4 * (1 + cosines[head])) << "head " << head;
+}
+
+class CudaAttentionSums : public GpuTest {};
+
+/// Every sum of a pass, under both measures of drift.
+void expect_sums(const SumsPass& pass) {
+  const auto odd = run_sums(pass, [](std::size_t i) { return i % 2 == 1; });
+  const auto even = run_sums(pass, [](std::size_t i) { return i % 2 == 0; });
+  for (std::size_t layer = 0; layer < pass.size(); ++layer) {
+    for (std::size_t i = 0; i < pass[layer].size(); ++i) {
+      SCOPED_TRACE("layer " + std::to_string(layer) + ", sequence " + std::to_string(i));
+      const SumsCase& c = pass[layer][i];
+      const FoundSums &a = odd[layer][i], &b = even[layer][i];
+      if (c.window > 0) expect_mass(c, a.mass);
+      ASSERT_EQ(a.mass, b.mass);
+      if (c.tracked > 0)
+        expect_drift(c, i % 2 == 1 ? b.drift : a.drift, i % 2 == 1 ? a.drift : b.drift);
+    }
+  }
 }
 
 TEST_F(CudaAttentionSums, EqualPlainSumsOverAwkwardShapes) {
   for (const Element element : kElements) {
     for (const int dim : {8, 64, 128}) {
-      expect_sums({3, dim, 71, 1, 4, element});
-      expect_sums({2, dim, 130, 18, 20, element});
-      expect_sums({9, dim, 33, 3, 1, element});
+      expect_sums({{{3, dim, 71, 1, 4, element}}});
+      expect_sums({{{2, dim, 130, 18, 20, element}}});
+      expect_sums({{{9, dim, 33, 3, 1, element}}});
     }
   }
+}
+
+TEST_F(CudaAttentionSums, SeveralSequencesAndLayersDoNotMixUp) {
+  for (const Element element : kElements) {
+    for (const int dim : {8, 64}) {
+      SumsPass pass;
+      for (std::uint64_t layer = 0; layer < 3; ++layer) {
+        pass.push_back({{2, dim, 40, 2, 3, element, 100 + layer},
+                        {2, dim, 97, 17, 18, element, 200 + layer},
+                        {2, dim, 5, 1, 0, element, 300 + layer},
+                        {2, dim, 66, 0, 2, element, 400 + layer}});
+      }
+      expect_sums(pass);
+    }
+  }
+}
+
+TEST_F(CudaAttentionSums, LayersBelowASequencesFirstKeepTheirMass) {
+  SumsPass pass;
+  for (std::uint64_t layer = 0; layer < 2; ++layer) {
+    pass.push_back({{2, 8, 40, 0, 3, Element::kFloat32, 100 + layer},
+                    {2, 8, 21, 0, 2, Element::kFloat32, 200 + layer}});
+  }
+  const auto found = run_sums(
+      pass, [](std::size_t) { return false; }, /*first_layer=*/1);
+  EXPECT_EQ(found[0][0].mass, Matrix(40, kUnwritten));
+  expect_mass(pass[0][1], found[0][1].mass);
+  expect_mass(pass[1][0], found[1][0].mass);
 }
 
 TEST_F(CudaAttentionSums, SimilarityIsTheMeanOfTheClampedCosines) {
