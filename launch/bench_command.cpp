@@ -9,7 +9,7 @@ void add_bench_command(CLI::App& app, ProgramArguments program, Action& action) 
   add_bench_policies_command(*bench, program, action);
   add_bench_long_command(*bench, program, action);
   add_bench_serving_command(*bench, program, action);
-  add_bench_step_command(*bench, action);
+  add_bench_step_command(*bench, program, action);
 }
 
 }  // namespace rubato

@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "benchmarks/step/step_bench.h"
+#include "launch/bench_run.h"
 #include "launch/commands.h"
 #include "launch/exit_status.h"
-#include "launch/program.h"
 #include "launch/report_file.h"
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"
@@ -49,62 +49,84 @@ std::vector<StepCase> cases_of(const StepArguments& arguments) {
 
 constexpr const char* kBenchStep = "bench step";
 
-int run(const StepArguments& arguments) {
-  const Result<Device> device = choose_device(arguments.device);
-  if (!device) return refuse(kBenchStep, device.error());
+/// The network that is asked for, on such a device.
+Result<ModelShape> shape_of(const StepArguments& arguments, Device device) {
   const bool halves =
-      arguments.dtype == "auto" ? *device == Device::kCuda : arguments.dtype == "bfloat16";
+      arguments.dtype == "auto" ? device == Device::kCuda : arguments.dtype == "bfloat16";
   Result<ModelShape> shape =
       shape_named(arguments.shape, halves ? Storage::kBFloat16 : Storage::kFloat32);
-  if (!shape) return refuse(kBenchStep, shape.error());
+  if (!shape) return shape;
   shape->float8 = arguments.quantization == "fp8";
-  if (shape->float8 && *device == Device::kCpu) {
-    return refuse(kBenchStep,
-                  {Code::kInvalidArgument,
-                   "weights of 8 bits are no faster on a processor, where they are kept in more; "
-                   "allowed there: none",
-                   "--quantization"});
+  if (shape->float8 && device == Device::kCpu) {
+    return Error{Code::kInvalidArgument,
+                 "weights of 8 bits are no faster on a processor, where they are kept in more; "
+                 "allowed there: none",
+                 "--quantization"};
   }
-  if (arguments.threads > 0) at::set_num_threads(arguments.threads);
-  const std::vector<StepCase> cases = cases_of(arguments);
-  std::int64_t tokens = 1;
+  return shape;
+}
+
+Status check(const std::vector<StepCase>& cases, const ModelShape& shape) {
   for (const StepCase& step : cases) {
-    tokens = std::max(tokens, std::int64_t{step.sequences} * step.canvas);
-    if (step.canvas > shape->max_positions || step.boundary >= shape->num_layers) {
-      return refuse(kBenchStep,
-                    {Code::kInvalidArgument,
-                     concat("a canvas of ",
-                            step.canvas,
-                            ", refreshed from layer ",
-                            step.boundary,
-                            "; allowed: up to ",
-                            shape->max_positions,
-                            " positions, layers 0 to ",
-                            shape->num_layers - 1)});
+    if (step.canvas > shape.max_positions || step.boundary >= shape.num_layers) {
+      return Error{Code::kInvalidArgument,
+                   concat("a canvas of ",
+                          step.canvas,
+                          ", refreshed from layer ",
+                          step.boundary,
+                          "; allowed: up to ",
+                          shape.max_positions,
+                          " positions, layers 0 to ",
+                          shape.num_layers - 1)};
     }
   }
-  Result<std::unique_ptr<RankModel>> rank =
-      random_rank_model(*shape,
-                        {.device = *device,
-                         .memory_bytes = memory_share(*device, /*rank=*/0, /*ranks_on_machine=*/1),
-                         .cache_tokens = tokens,
-                         .cuda_graphs = arguments.cuda_graphs});
+  return {};
+}
+
+/// A place for whichever of the cases is largest.
+Placement placement_of(const std::vector<StepCase>& cases, const ModelShape& shape, Device device) {
+  Placement placement{
+      .device = device,
+      .memory_bytes = memory_share(device, /*rank=*/0, /*ranks_on_machine=*/1),
+      .cache_tokens = 1,
+  };
+  for (const StepCase& step : cases) {
+    placement.cache_tokens =
+        std::max(placement.cache_tokens, std::int64_t{step.sequences} * step.canvas);
+    placement.drift_bytes = std::max(placement.drift_bytes, drift_bytes_of(shape, step));
+  }
+  return placement;
+}
+
+int run(const StepArguments& arguments, ProgramArguments program) {
+  const Result<Device> device = choose_device(arguments.device);
+  if (!device) return refuse(kBenchStep, device.error());
+  const Result<ModelShape> shape = shape_of(arguments, *device);
+  if (!shape) return refuse(kBenchStep, shape.error());
+  const std::vector<StepCase> cases = cases_of(arguments);
+  const Status possible = check(cases, *shape);
+  if (!possible) return refuse(kBenchStep, possible.error());
+  if (arguments.threads > 0) at::set_num_threads(arguments.threads);
+
+  StepSetup setup{.provenance = provenance_of(program),
+                  .shape = arguments.shape,
+                  .dtype = shape->storage == Storage::kBFloat16 ? "bfloat16" : "float32",
+                  .float8 = shape->float8,
+                  .device = "",
+                  .limits = arguments.limits};
+  Placement placement = placement_of(cases, *shape, *device);
+  placement.cuda_graphs = arguments.cuda_graphs;
+  Result<std::unique_ptr<RankModel>> rank = random_rank_model(*shape, placement);
   if (!rank) return refuse(kBenchStep, rank.error());
-  const std::string setup = concat("rubato ",
-                                   program_version(),
-                                   ", random weights of ",
-                                   arguments.shape,
-                                   ", ",
-                                   halves ? "bfloat16" : "float32",
-                                   shape->float8 ? ", layers' weights in fp8" : "",
-                                   "; ",
-                                   (*rank)->description());
-  std::cout << setup << std::endl;
+  setup.device = (*rank)->description();
+  std::cout << describe(setup) << std::flush;
+
   SingleCommunicator alone;
   Model& model = (*rank)->start(alone, kDefaultCollectiveDeadline);
   std::vector<StepResult> results;
   for (const StepCase& step : cases)
     results.push_back(measure_step(model, step, arguments.repeat, arguments.limits));
+  setup.provenance.load_after = load_average();
   std::cout << to_table(results) << std::flush;
   const Status written = write_json(arguments.json, to_json(results, setup));
   return written ? kDone : refuse(kBenchStep, written.error());
@@ -112,7 +134,7 @@ int run(const StepArguments& arguments) {
 
 }  // namespace
 
-void add_bench_step_command(CLI::App& bench, Action& action) {
+void add_bench_step_command(CLI::App& bench, ProgramArguments program, Action& action) {
   CLI::App* command =
       bench.add_subcommand("step", "Milliseconds of a step on random weights, and their floor");
   const auto arguments = std::make_shared<StepArguments>();
@@ -148,7 +170,9 @@ void add_bench_step_command(CLI::App& bench, Action& action) {
   command->add_option(
       "--teraflops", arguments->limits.teraflops, "TFLOP/s that matrix products reach, likewise");
   command->add_option("--json", arguments->json, "File to write the numbers to")->type_name("FILE");
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, program, &action] {
+    action = [arguments, program] { return run(*arguments, program); };
+  });
 }
 
 }  // namespace rubato

@@ -25,6 +25,6 @@ void add_bench_command(CLI::App& app, ProgramArguments program, Action& action);
 void add_bench_policies_command(CLI::App& bench, ProgramArguments program, Action& action);
 void add_bench_long_command(CLI::App& bench, ProgramArguments program, Action& action);
 void add_bench_serving_command(CLI::App& bench, ProgramArguments program, Action& action);
-void add_bench_step_command(CLI::App& bench, Action& action);
+void add_bench_step_command(CLI::App& bench, ProgramArguments program, Action& action);
 
 }  // namespace rubato
