@@ -9,24 +9,24 @@
 
 namespace rubato {
 
-/// The keys by which clients are let in; without any, everybody is. Const methods may run on any
-/// thread at once.
+/// The keys that give clients access; without any, everybody has access. Const methods may run on
+/// several threads at once.
 class AccessKeys {
  public:
   AccessKeys() = default;
 
   /// One key a line; empty lines and lines that begin with # are skipped. Errors: kInvalidArgument,
-  /// with the line but never the key: the file cannot be read, a key is not printable ASCII without
-  /// spaces, or there is none (a server meant to be locked must not come up open).
+  /// with the line but never the key, if the file cannot be read, a key is not printable ASCII
+  /// without spaces, or there is none (a server meant to be locked must not start open).
   static Result<AccessKeys> read_file(const std::filesystem::path& file);
 
-  /// The same of a text; `source` names it in errors.
+  /// The same for a text; `source` names it in errors.
   static Result<AccessKeys> parse(std::string_view text, const std::string& source);
 
   bool required() const { return !keys_.empty(); }
 
   /// Whether an Authorization field carries one of the keys: "Bearer KEY". The time it takes
-  /// depends on the field's length and the keys' number, not on what they have in common.
+  /// depends on the field's length and the number of keys, not on how much of a key matches.
   bool admits(std::string_view authorization) const;
 
   void add(const AccessKeys& others);

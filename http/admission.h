@@ -9,10 +9,10 @@
 
 namespace rubato {
 
-/// Whether a request may come in, as far as its header tells; an error where it may not: it has no
-/// key and needs one. Asked before the body is read, so that strangers cannot make us hold theirs.
-/// Everybody may ask for /health and /health/live and look at the page, which holds nothing of
-/// anybody's, and browsers may ask what pages may do.
+/// The error for a request without a valid key on a route that needs one; none if the request is
+/// allowed. Checked before the body is read, so that unauthenticated clients cannot make the server
+/// hold their bodies. /health, /health/live, the page (which contains no user data) and CORS
+/// preflight requests need no key.
 std::optional<Error> refuse_stranger(const boost::beast::http::request_header<>& header,
                                      const ServerConfig& config);
 

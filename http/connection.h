@@ -27,7 +27,7 @@ using StreamHeader = boost::beast::http::response<boost::beast::http::empty_body
 
 /// Why a request could not be read.
 struct Refusal {
-  int status = 0;  ///< to answer with; 0: nobody waits for an answer
+  int status = 0;  ///< of the answer; 0: no answer is sent
   Error error;
 };
 
@@ -40,35 +40,35 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   boost::asio::any_io_executor strand() { return socket_.get_executor(); }
 
-  /// Reads the next request, or of a refused one what there is.
+  /// Reads the next request. If it is refused, `request` has what was read of it.
   boost::asio::awaitable<std::optional<Refusal>> read(HttpRequest& request);
 
-  /// Whether a further request may come after the answer under way.
+  /// Whether another request may follow the current answer.
   bool stays_open() const { return stays_open_; }
   void close_after_answer() { stays_open_ = false; }
 
-  /// These return whether it was written. To a HEAD request only the header is sent.
+  /// These return whether the write succeeded. The answer to a HEAD request is its header only.
   boost::asio::awaitable<bool> send(HttpResponse response);
   boost::asio::awaitable<bool> begin_stream(StreamHeader header);
 
-  /// Sends a part of the stream, at once or as soon as the client has taken what went before, and
-  /// does not wait for that. False: the connection is broken, or was closed now because more than
-  /// `max_unsent_bytes` wait for a client that reads too slowly.
+  /// Sends a part of the stream, at once or as soon as the earlier parts are written, without
+  /// waiting. False: the connection is broken, or was closed just now because the client reads too
+  /// slowly and more than `max_unsent_bytes` are unsent.
   bool send_part(std::string_view part);
 
   /// Waits until all parts are written.
   boost::asio::awaitable<bool> end_stream();
 
-  /// Calls `on_leave` once if the client closes its side before `stop_watching`. What the client
-  /// sends meanwhile, the begin of a further request, is kept for `read`.
+  /// Calls `on_leave` once if the client closes its side before `stop_watching`. Bytes that the
+  /// client sends meanwhile, the start of another request, are kept for `read`.
   void watch(std::function<void()> on_leave);
   void stop_watching();
 
-  /// Closes so that the client can read what was sent, even if it is still sending itself.
+  /// Closes such that the client can read the answer even if it is still sending.
   boost::asio::awaitable<void> close();
 
  private:
-  enum class Passing { kStopsReading, kCloses };  // what a deadline that passes does
+  enum class Passing { kStopsReading, kCloses };  // what happens when a deadline passes
 
   boost::asio::awaitable<std::optional<Refusal>> read_in_time(HttpRequest& request);
   boost::asio::awaitable<std::optional<Refusal>> read_header(
@@ -76,7 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string_view bytes_read() const;
   Refusal refusal_of(boost::system::error_code error) const;
   void wait_for_leave(int watch);
-  void look_for_leave(int watch);  // when what it sends is no longer read
+  void look_for_leave(int watch);  // polls for it once no more bytes are read
   void write_parts();
   void set_deadline(std::chrono::milliseconds limit, Passing passing);
   void clear_deadline();

@@ -9,23 +9,22 @@
 
 namespace rubato {
 
-/// Which web pages, by their origin, a browser may let read our answers; none by default. Any
-/// thread.
+/// The origins whose web pages may read the server's answers (CORS); none by default. Any thread.
 class CrossOrigin {
  public:
   CrossOrigin() = default;
 
   /// Origins ("https://example.org") separated by spaces or commas, or "*" for all. Errors:
-  /// kInvalidArgument, naming the one that is no origin.
+  /// kInvalidArgument, naming what is not an origin.
   static Result<CrossOrigin> parse(std::string_view origins);
 
-  /// Whether pages are let in at all; if so, OPTIONS is answered to them.
+  /// Whether any origin is allowed; if so, OPTIONS requests are answered.
   bool open() const { return all_ || !origins_.empty(); }
 
-  /// Adds what tells the browser that the page of this request may read the answer.
+  /// Adds the fields that let the requesting page read the answer.
   void permit(const boost::beast::http::fields& request, boost::beast::http::fields& answer) const;
 
-  /// The same for the question that goes before a request (OPTIONS).
+  /// The same for the answer to a preflight request (OPTIONS).
   void permit_preflight(const boost::beast::http::fields& request,
                         boost::beast::http::fields& answer) const;
 

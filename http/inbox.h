@@ -11,8 +11,8 @@
 
 namespace rubato {
 
-/// The news of one request's generations, from the engine's thread to the session's strand. All but
-/// `sink`'s product is used on that strand only.
+/// Carries the updates of one request's generations from the engine thread to the session's strand.
+/// Everything except the sinks that `sink` returns is used on that strand only.
 class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
   struct News {
@@ -22,14 +22,14 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
   explicit Inbox(const boost::asio::any_io_executor& strand);
 
-  /// Where the engine puts a choice's updates. It keeps the inbox no longer than the session does,
-  /// which the engine may not know to be over.
+  /// The sink for a choice's updates. It does not keep the inbox alive: the session may end before
+  /// the engine notices.
   UpdateSink sink(std::size_t choice);
 
-  /// Waits until there is something for `next`, or `until` has come; whether there is.
+  /// Waits until `next` has something to return, or until `until`. Returns whether it has.
   boost::asio::awaitable<bool> comes_by(std::chrono::steady_clock::time_point until);
 
-  /// The next piece of news, or nothing when the client has gone.
+  /// The next update, or nothing once the client has gone.
   boost::asio::awaitable<std::optional<News>> next();
 
   /// The client has gone.

@@ -7,15 +7,14 @@
 
 namespace rubato {
 
-/// What Beast's parser lets through and a server must not (ambiguous framing is how requests are
-/// smuggled past a proxy): empty when the header is sound, else what is wrong with it.
+/// Checks for what Beast's parser accepts but a server must refuse (ambiguous framing lets requests
+/// be smuggled past a proxy): what is wrong with the header, or empty.
 std::string header_fault(const boost::beast::http::request_header<>& header);
 
-/// Whether a header as it was sent has a field that goes on in a further line, which Beast joins.
+/// Whether a raw header has a field that continues on another line; Beast joins such lines.
 bool is_folded(std::string_view raw);
 
-/// The path that a request target names: without scheme and authority, without query, and with %XX
-/// read as the byte it stands for.
+/// The path of a request target: without scheme, authority and query, and with %XX decoded.
 std::string path_of(std::string_view target);
 
 }  // namespace rubato

@@ -12,7 +12,7 @@
 
 namespace rubato {
 
-/// Whether a server can be bound to it: an IP address, of either version.
+/// Whether `bind` is an IP address (v4 or v6), which a server can listen on.
 bool is_address(const std::string& bind);
 
 struct ServerConfig {
@@ -24,16 +24,16 @@ struct ServerConfig {
   int max_header_fields = 100;
   int max_json_depth = 64;
   int max_connections = 1024;
-  std::int64_t max_unsent_bytes = 256 << 10;  ///< of a stream, that wait for a client to read
+  std::int64_t max_unsent_bytes = 256 << 10;  ///< of a stream, before a slow client is disconnected
   std::chrono::milliseconds request_timeout{30'000};  ///< for a request to arrive in full
-  std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests of a connection
-  std::chrono::milliseconds stream_heartbeat{0};      ///< a silent stream gets a comment; 0: none
+  std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests on a connection
+  std::chrono::milliseconds stream_heartbeat{0};      ///< a silent stream gets a comment; 0: never
   std::string version;
-  AccessKeys keys;           ///< without any, everybody is let in
-  CrossOrigin cross_origin;  ///< web pages that may read answers
+  AccessKeys keys;           ///< without any, everybody has access
+  CrossOrigin cross_origin;  ///< origins whose pages may read answers
 };
 
-/// What there is to be served.
+/// What is served, once it is loaded.
 struct Served {
   ServedModel model;
   const Tokenizer& tokenizer;
@@ -52,20 +52,20 @@ class Server {
   explicit Server(ServerConfig config);
   ~Server();
 
-  /// Binds, listens and starts the threads. Until `serve` requests are answered that the model is
-  /// loading. Errors: kUnavailable, with the address and the reason.
+  /// Binds, listens and starts the threads. Until `serve` is called, requests are told that the
+  /// model is loading. Errors: kUnavailable, with the address and the reason.
   Status start();
 
-  /// From now on requests are taken. What it borrows must live until `stop`. Any thread, once.
+  /// Serves requests from now on. What `served` borrows must live until `stop`. Any thread, once.
   void serve(Served served);
 
   /// The port it listens on; after `start`.
   std::uint16_t port() const;
 
-  /// No new connections; those that are open are served on.
+  /// Accepts no new connections; open ones are still served.
   void stop_accepting();
 
-  /// How many requests are being answered.
+  /// The number of generation requests being answered.
   int active_requests() const;
 
   /// Closes everything and joins the threads.

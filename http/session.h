@@ -14,10 +14,10 @@ namespace rubato {
 /// What all sessions of a server share; outlives them.
 struct SessionContext {
   const ServerConfig& config;
-  const std::atomic<const Served*>& served;  ///< null: it is still being loaded
+  const std::atomic<const Served*>& served;  ///< null: still loading
   std::atomic<int>& active_requests;
   ServerMetrics& metrics;
-  boost::asio::any_io_executor reader;  ///< reads the bodies that would hold up a strand for long
+  boost::asio::any_io_executor reader;  ///< parses bodies that would block a strand for too long
 };
 
 /// Serves one connection until it closes, falls silent or breaks the protocol. Runs on the socket's

@@ -9,8 +9,8 @@
 
 namespace rubato {
 
-/// What the engines of all replicas tell of themselves, as Prometheus families with a label
-/// `replica`. Made when asked for, from snapshots: the engines know nothing of it.
+/// The metrics of all replicas' engines, as Prometheus families with a label `replica`. Made on
+/// request from snapshots, so that engines do not depend on Prometheus.
 std::vector<prometheus::MetricFamily> engine_metrics(std::span<const EngineStatus> replicas);
 
 }  // namespace rubato

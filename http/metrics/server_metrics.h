@@ -13,19 +13,19 @@
 
 namespace rubato {
 
-/// What the front end counts and measures, and the text of GET /metrics. Any thread. No label
-/// carries anything of a client's.
+/// The front end's metrics, and the text of GET /metrics. Any thread. No label contains data from
+/// clients.
 class ServerMetrics {
  public:
   ServerMetrics();
 
-  /// What runs. Call once.
+  /// Sets version and model name. Call once.
   void tell_build(const std::string& version, const std::string& model);
 
-  /// An answer was written. Paths that are no route count as "other".
+  /// Counts an answer. Paths that are not routes count as "other".
   void count_answer(std::string_view path, int status);
 
-  /// In Prometheus's text format; no replicas: there is no engine yet.
+  /// All metrics in Prometheus's text format; without replicas there is no engine yet.
   std::string expose(std::span<const EngineStatus> replicas) const;
 
  private:
@@ -50,10 +50,10 @@ class GenerationTimes {
   GenerationTimes(const GenerationTimes&) = delete;
   GenerationTimes& operator=(const GenerationTimes&) = delete;
 
-  /// A choice's answer has taken an update.
+  /// Call after a choice's answer has processed an update.
   void note(std::size_t choice, const Answer& answer, Clock::time_point now = Clock::now());
 
-  /// What is not complete ended by an error.
+  /// Counts the choices that are not complete as failed.
   void fail() { unfinished_reason_ = "error"; }
 
  private:

@@ -15,28 +15,28 @@ namespace rubato {
 struct AnswerOptions {
   std::vector<std::string> stop = {};  ///< strings that end the text
   std::vector<TokenId> stop_ids = {};  ///< tokens that end the text
-  bool include_stop = false;           ///< what ended the text is part of it
+  bool include_stop = false;           ///< the stop string or token is part of the text
   bool skip_special = true;            ///< special tokens have no text
-  int min_tokens = 0;                  ///< a stop string counts only behind so many tokens
-  /// The answer is complete only when decoding is, though its text may have ended before: what was
-  /// asked for is the whole decode's trace.
+  int min_tokens = 0;                  ///< a stop string counts only after this many tokens
+  /// The answer is complete only when decoding is, even if its text has ended before: for the trace
+  /// of the whole decode.
   bool to_the_end = false;
-  std::string echo = {};  ///< what the text begins with; not searched for stop strings
+  std::string echo = {};  ///< starts the text; not searched for stop strings
 };
 
-/// Turns one generation's commits, which come in any order, into its answer. Text is given only up
-/// to the first position that is still masked, never half a character, never a part of a stop
-/// string: what was given never changes. Not thread safe.
+/// Turns one generation's commits, which come in any order, into its answer. Text is returned only
+/// up to the first position that is still masked, never half a character or a part of a stop
+/// string, so returned text never changes. Not thread safe.
 class Answer {
  public:
   /// The tokenizer must outlive this.
   Answer(const Tokenizer& tokenizer, const GenerationRequest& request, AnswerOptions options);
 
-  /// Takes a step's news; returns the text that became certain. Does nothing once `complete`.
+  /// Processes a step's update; returns the text that became certain. Does nothing once `complete`.
   std::string add(const GenerationUpdate& update);
 
-  /// Nothing further changes: the generation finished, or the text has ended and nothing but the
-  /// text is wanted (cancel it then).
+  /// Nothing changes any more: the generation has finished, or the text has ended and nothing else
+  /// is needed (then cancel the generation).
   bool complete() const { return complete_; }
 
   const std::string& text() const { return text_; }
@@ -48,15 +48,15 @@ class Answer {
   }
   std::span<const TokenId> token_ids() const { return ids_; }  ///< up to and including the stop
 
-  /// Of each of `token_ids`; empty where they were not asked for.
+  /// One for each of `token_ids`; empty if not requested.
   std::span<const CommitLogprobs> logprobs() const;
-  bool has_logprobs() const { return !logprobs_.empty(); }  ///< they were asked for
-  /// Of the token committed at a position of the canvas, where they were asked for.
+  bool has_logprobs() const { return !logprobs_.empty(); }  ///< whether they were requested
+  /// Those of the token committed at a canvas position; they must have been requested.
   const CommitLogprobs& logprobs_at(Position position) const;
-  /// Where in `text` the text of a token of `token_ids` begins, in bytes.
+  /// The offset in `text`, in bytes, of the text of a token of `token_ids`.
   std::size_t text_begin(std::size_t token) const;
-  /// How many of `token_ids` have all their text in what `add` has given so far; all of them once
-  /// complete.
+  /// How many of `token_ids` have all their text in what `add` has returned so far; all of them
+  /// once complete.
   std::size_t num_given_tokens() const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }

@@ -5,7 +5,7 @@
 
 namespace rubato {
 
-/// How ids become text and where that ends: `stop` and its kin, `skip_special_tokens`,
+/// How ids become text and where that ends: `stop` and related fields, `skip_special_tokens`,
 /// `min_tokens`. Throws FieldError.
 AnswerOptions read_answer_options(const Fields& body, const ApiContext& context);
 

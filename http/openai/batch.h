@@ -14,10 +14,10 @@ struct BatchProgress {
   std::int64_t failed = 0;  ///< of those done
 };
 
-/// Runs a file in OpenAI's Batch format: a request a line, through the same code as the server's,
-/// several at a time; results in input order, a line each. A bad line becomes that line's error and
-/// nothing else's. Blocks until all are answered, or `out` fails; not on the engine's thread.
-/// `progress` is called after each line.
+/// Runs a file in OpenAI's Batch format: one request per line, through the server's code, several
+/// at a time; one result per line, in input order. A bad line fails alone. Blocks until all are
+/// answered, or `out` fails; do not call on the engine thread. `progress` is called after each
+/// line.
 BatchProgress run_batch(std::istream& in,
                         std::ostream& out,
                         const ApiContext& context,

@@ -10,11 +10,11 @@ namespace rubato {
 /// The parameters a generation runs with, named as in a request's `diffusion` object.
 boost::json::object diffusion_parameters(const GenerationRequest& request);
 
-/// What a step did, for `diffusion.trace`. `answer` was told of it.
+/// What a step did, for `diffusion.trace`; `answer` has processed that step.
 boost::json::object make_trace_entry(const StepTrace& step, const Answer& answer);
 
-/// What chunks and whole answers say of a choice that is complete: all but its text.
-/// `first_token`: the first of its tokens whose log-probabilities are to be told.
+/// The fields of a complete choice, in chunks and whole answers alike: everything except its text.
+/// `first_token`: the first token whose log-probabilities are included.
 boost::json::object make_finished_choice(const ApiRequest& request,
                                          std::size_t choice,
                                          const Answer& answer,

@@ -6,7 +6,7 @@
 namespace rubato {
 
 /// The part of a generation that does not depend on its prompt and length: sampling, changes of the
-/// logits, log-probabilities. `request.answer` and `request.chat` are read already. Throws
+/// logits, log-probabilities. `request.answer` and `request.chat` have already been read. Throws
 /// FieldError.
 GenerationRequest read_decoding(const Fields& body,
                                 const ApiContext& context,

@@ -5,7 +5,7 @@
 
 namespace rubato {
 
-/// Reads the `diffusion` object of a request's body into a generation that holds the server's
+/// Reads the `diffusion` object of a request's body into `request`, which already has the server's
 /// defaults and its own max_tokens. Throws FieldError.
 void read_diffusion(const Fields& body, GenerationRequest& request);
 

@@ -11,7 +11,7 @@
 
 namespace rubato {
 
-/// The largest count that is taken for one: beyond it lie overflows.
+/// The largest count that is accepted; larger ones could overflow.
 inline constexpr std::int64_t kMostTokens = 1 << 20;
 
 /// A client's mistake, thrown by the parsing code only and turned into an Error at its border.
@@ -25,7 +25,7 @@ struct FieldError {
   throw FieldError{{code, message, param}};
 }
 
-/// Runs parsing code that throws FieldError; its answer, or the error.
+/// Runs parsing code that throws FieldError; returns its result, or the error.
 template <class Parse>
 auto catching_field_errors(const Parse& parse) -> Result<decltype(parse())> {
   try {
@@ -35,8 +35,7 @@ auto catching_field_errors(const Parse& parse) -> Result<decltype(parse())> {
   }
 }
 
-/// Reads one object's fields; null counts as absent. `path` is what stands before a field's name in
-/// messages.
+/// Reads one object's fields; null counts as absent. `path` precedes a field's name in messages.
 class Fields {
  public:
   explicit Fields(const boost::json::object& object, std::string path = "")
@@ -107,7 +106,7 @@ class Fields {
     return std::string(value->get_string());
   }
 
-  /// A value as a message may show it: short.
+  /// A value for a message, shortened.
   static std::string shown(const boost::json::value& value) {
     constexpr std::size_t kMostShown = 40;
     if (value.is_object() || value.is_array()) return value.is_object() ? "an object" : "a list";

@@ -6,16 +6,16 @@
 
 namespace rubato {
 
-/// The `logprobs` of a choice for the tokens [begin, end) of its answer, in the form of its route;
-/// null where they were not asked for or there is no such token. With an answer that is not
-/// finished, of tokens already given only.
+/// The `logprobs` of a choice for tokens [begin, end) of its answer, in the form of its route; null
+/// if not requested or without such tokens. For an answer that is not complete, only tokens already
+/// returned may be asked for.
 boost::json::value make_logprobs(const ApiRequest& request,
                                  const Answer& answer,
                                  std::size_t begin,
                                  std::size_t end);
 
-/// The log-probabilities of what a step committed, each in the form of a chat's, where they were
-/// asked for. Of a step that `answer` was told of.
+/// The log-probabilities of a step's commits, each in the form of a chat's, if requested. `answer`
+/// has processed that step.
 boost::json::array make_commit_logprobs(const StepTrace& step, const Answer& answer);
 
 }  // namespace rubato

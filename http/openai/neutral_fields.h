@@ -4,11 +4,10 @@
 
 namespace rubato {
 
-/// Refuses the fields that are not supported, unless they hold the value that changes nothing.
-/// Throws FieldError.
+/// Refuses unsupported fields, unless they have the value that changes nothing. Throws FieldError.
 void refuse_unsupported(const Fields& fields);
 
-/// Refuses what completions have and chats have not.
+/// Refuses fields that only completions have.
 void refuse_in_chat(const Fields& fields);
 
 }  // namespace rubato

@@ -10,7 +10,7 @@ namespace rubato {
 /// Refuses a `model` other than the one that is served. Throws FieldError, like all below.
 void require_served_model(const Fields& body, const ServedModel& model);
 
-/// What is known of a prompt's number of tokens.
+/// Whether a prompt's number of tokens is exact or a lower bound.
 enum class Counted { kAll, kAtLeast };
 
 /// Refuses a prompt of `given` tokens that leaves no room in the context for `length` more.
@@ -32,19 +32,19 @@ std::vector<TokenId> encode_prompt(const Fields& body,
                                    std::string_view text,
                                    const Tokenizer& tokenizer);
 
-/// `prompt` of a completion: one or several, as text or as ids.
-/// Refused are those that leave no room for `length` tokens, long texts without being tokenized.
+/// `prompt` of a completion: one or several, as text or as ids. Refuses prompts that leave no room
+/// for `length` tokens; long texts without tokenizing them.
 std::vector<std::vector<TokenId>> read_prompts(const Fields& body,
                                                const ApiContext& context,
                                                std::int64_t length);
 
-/// `suffix` of a completion, as ids: what stands behind the generated part. Empty: nothing. Refused
-/// like a prompt.
+/// `suffix` of a completion, as ids: the text after the generated part. May be empty. Refused like
+/// a prompt.
 std::vector<TokenId> read_suffix(const Fields& body,
                                  const ApiContext& context,
                                  std::int64_t length);
 
-/// The text of each prompt, for `echo`: as it was given, or that of its ids.
+/// The text of each prompt, for `echo`: as given, or decoded from its ids.
 std::vector<std::string> prompt_texts(const Fields& body,
                                       const std::vector<std::vector<TokenId>>& prompts,
                                       const Tokenizer& tokenizer,

@@ -20,13 +20,13 @@ struct ServedModel {
   std::string id;
   std::int64_t created = 0;  ///< Unix seconds
   int max_context = 0;
-  int vocab_size = 0;  ///< ids are below it; the tokenizer may have fewer
+  int vocab_size = 0;  ///< ids are below this; the tokenizer may have fewer
   TokenId mask_id = 0;
   std::vector<TokenId> stop_ids;  ///< where text is cut: EOS and end of turn
   int num_layers = 0;
 };
 
-/// What a request gets where it says nothing.
+/// Defaults and limits of requests.
 struct GenerationDefaults {
   PolicyParams policy;
   CommitParams commit;
@@ -36,7 +36,7 @@ struct GenerationDefaults {
   static constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
 };
 
-/// Everything that parsing a request needs to know; borrowed.
+/// Everything that parsing a request needs; borrowed.
 struct ApiContext {
   const ServedModel& model;
   const Tokenizer& tokenizer;
@@ -44,7 +44,7 @@ struct ApiContext {
   const GenerationDefaults& defaults;
 };
 
-/// A validated request: one generation for each choice to be given.
+/// A validated request: one generation for each choice.
 struct ApiRequest {
   bool chat = false;
   bool stream = false;
@@ -53,18 +53,18 @@ struct ApiRequest {
   bool return_token_ids = false;
   bool trace = false;
   AnswerOptions answer;                    ///< of every choice; `echo` aside
-  std::vector<std::string> echo;           ///< by prompt, the text to give back; empty: none
+  std::vector<std::string> echo;           ///< by prompt, the text to repeat; empty: none
   std::vector<GenerationRequest> choices;  ///< prompts x n, in order
   int choices_per_prompt = 1;
 
-  /// What the choice's updates are to be given to.
+  /// The object that turns the choice's updates into its answer.
   Answer new_answer(std::size_t choice, const Tokenizer& tokenizer) const;
 };
 
-/// The error of a request for a model that is not served.
+/// The error for a request for a model that is not served.
 Error unknown_model(std::string_view name);
 
-/// Errors carry the dotted path of the field and what is allowed.
+/// Errors have the dotted path of the field and what is allowed.
 Result<ApiRequest> parse_chat_request(const boost::json::object& body, const ApiContext& context);
 Result<ApiRequest> parse_completion_request(const boost::json::object& body,
                                             const ApiContext& context);

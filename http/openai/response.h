@@ -8,7 +8,7 @@
 
 namespace rubato {
 
-/// What all chunks and answers to one request share.
+/// The fields that all chunks and answers to one request share.
 struct ResponseHead {
   std::string id;
   std::int64_t created = 0;

@@ -8,8 +8,7 @@
 
 namespace rubato {
 
-/// A request's answers as server-sent events: each update becomes the events that tell of it. Not
-/// thread safe.
+/// A request's answers as server-sent events, made from each update. Not thread safe.
 class AnswerStream {
  public:
   /// `request` must outlive this.
@@ -20,11 +19,11 @@ class AnswerStream {
   /// Whether every choice is complete.
   bool complete() const;
 
-  /// Takes an update of a choice that is not complete, without an error; returns its events, often
-  /// none.
+  /// Processes an update, without error, of a choice that is not complete; returns its events,
+  /// often none.
   std::string add(std::size_t choice, const GenerationUpdate& update);
 
-  /// The last events: the error if there was one, else the usage if it was asked for; [DONE].
+  /// The last events: the error if there was one, else the usage if requested; then [DONE].
   std::string end(const std::optional<Error>& error) const;
 
  private:
@@ -35,8 +34,8 @@ class AnswerStream {
   const ApiRequest& request_;
   const ResponseHead head_;
   std::vector<Answer> answers_;
-  std::vector<bool> begun_;               // by choice: its role was sent
-  std::vector<std::size_t> tokens_told_;  // by choice: of how many log-probabilities were sent
+  std::vector<bool> begun_;               // by choice: whether its role was sent
+  std::vector<std::size_t> tokens_told_;  // by choice: how many log-probabilities were sent
 };
 
 }  // namespace rubato

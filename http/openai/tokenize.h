@@ -6,8 +6,8 @@
 
 namespace rubato {
 
-/// Answers /tokenize: the ids that `prompt` or `messages` come to, and if asked each one's text.
-/// Errors carry the field.
+/// Answers /tokenize: the ids of `prompt` or `messages`, and if requested each one's text. Errors
+/// name the field.
 Result<boost::json::object> tokenize(const boost::json::object& body, const ApiContext& context);
 
 /// Answers /detokenize: the text of `tokens`, special ones included.
