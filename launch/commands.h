@@ -5,7 +5,7 @@
 
 namespace rubato {
 
-/// How the process was started, as MPI wants to see it.
+/// The process's arguments, in the form that MPI takes.
 struct ProgramArguments {
   int* argc = nullptr;
   char*** argv = nullptr;

@@ -23,15 +23,15 @@ struct ServerSection {
   int max_header_fields = 100;
   int max_json_depth = 64;
   int max_connections = 1024;
-  /// Of a stream, that wait for a client to read.
+  /// Of a stream, before a slow client is disconnected.
   std::int64_t max_unsent_bytes = 256 << 10;
   int max_request_tokens = 16384;  ///< n x max_tokens of one request
   int request_timeout_s = 30;      ///< for a request to arrive in full
-  int idle_timeout_s = 75;         ///< between two requests of a connection
-  double stream_heartbeat_s = 0;   ///< after which a silent stream gets a comment; 0: none
+  int idle_timeout_s = 75;         ///< between two requests on a connection
+  double stream_heartbeat_s = 0;   ///< after which a silent stream gets a comment; 0: never
   int drain_timeout_s = 60;        ///< for running requests to finish after SIGTERM
-  std::string api_key_file;        ///< keys that let clients in; empty: none but the environment's
-  std::string cors_origins;        ///< web pages that may read answers; empty: none
+  std::string api_key_file;        ///< access keys; empty: only those of the environment
+  std::string cors_origins;        ///< origins whose pages may read answers; empty: none
 
   bool operator==(const ServerSection&) const = default;
 };
@@ -40,7 +40,7 @@ struct ModelSection {
   std::string path = "models/llada-tiny";
   std::string name;  ///< in /v1/models; empty: the folder's name
   std::string dtype = "auto";
-  std::string quantization = "none";  ///< or fp8: the layers' weights
+  std::string quantization = "none";  ///< or fp8, for the layers' weights
   std::string chat_template = "auto";
 
   bool operator==(const ModelSection&) const = default;
@@ -53,13 +53,13 @@ struct EngineSection {
   std::string cuda_graphs = "auto";   ///< or off
   std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
   int max_sequences = 64;             ///< running at once
-  std::int64_t max_full_rows = 2048;  ///< of full forwards in one step
+  std::int64_t max_full_rows = 2048;  ///< of the full forwards in one step
   std::int64_t max_drift_mib = 1024;  ///< of the drift tests in one step, on a rank
-  int max_queued = 256;               ///< waiting for a place; one more is refused
-  std::int64_t max_queued_prompt_tokens = 262144;  ///< of all that wait
-  int queue_timeout_s = 300;                       ///< for a place; 0: none
+  int max_queued = 256;               ///< waiting for a slot; one more is refused
+  std::int64_t max_queued_prompt_tokens = 262144;  ///< of all waiting requests
+  int queue_timeout_s = 300;                       ///< for a slot; 0: no limit
   int threads = 0;     ///< a rank's CPU threads; 0: its share of the cores
-  int watchdog_s = 3;  ///< how much too late a rank may be before the job ends
+  int watchdog_s = 3;  ///< how late a rank may be before the job ends
 
   bool operator==(const EngineSection&) const = default;
 };
@@ -97,7 +97,7 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
-/// A value given outside the file: a dotted key and what is to be read as its value.
+/// A value given outside the file: a dotted key and the text of its value.
 struct ConfigOverride {
   std::string key;
   std::string value;
@@ -111,10 +111,10 @@ Result<Config> load_config(const std::filesystem::path& file,
 /// Splits "section.key=value".
 Result<ConfigOverride> parse_override(std::string_view text);
 
-/// One TOML line a section, every key with its value: what is logged at start.
+/// One TOML line per section, every key with its value; logged at start.
 std::vector<std::string> describe(const Config& config);
 
-/// The decoding defaults as the engine's own structs; of a validated configuration.
+/// The decoding defaults as the engine's structs; the configuration must be validated.
 PolicyParams policy_params(const DecodingSection& decoding);
 CommitParams commit_params(const DecodingSection& decoding);
 LogLevel log_level(const LogSection& log);

@@ -6,8 +6,8 @@
 
 namespace rubato {
 
-/// Calls something once a time has passed, on a thread of its own, unless it is cancelled first.
-/// One thread starts it, another may cancel it once no start can come any more.
+/// Calls a function after a given time, on a thread of its own, unless cancelled first. One thread
+/// calls `start`; another may call `cancel` once no further `start` is possible.
 class DrainDeadline {
  public:
   /// Calls `on_passed` after `duration`. The callable must not throw. At most once.

@@ -6,16 +6,16 @@
 
 namespace rubato {
 
-/// What the process ends with, as far as it decides that itself; docs/operations.md lists all that
-/// can be seen. A supervisor goes by them.
+/// The exit statuses that the program chooses itself; docs/operations.md lists all that can occur.
+/// Supervisors rely on them.
 enum ExitStatus : int {
   kDone = 0,
-  kFailed = 1,       ///< worth another try
-  kCannotStart = 2,  ///< arguments, configuration or checkpoint: another try would fail alike
+  kFailed = 1,       ///< a restart may help
+  kCannotStart = 2,  ///< arguments, configuration or checkpoint: a restart would fail again
 };
 
-/// Says on standard error why `command`, as "bench step", did not do what it was asked for. Returns
-/// what to end with: kCannotStart where what it was given is at fault, kFailed otherwise.
+/// Writes to standard error why `command`, such as "bench step", failed. Returns the exit status:
+/// kCannotStart if its arguments are at fault, else kFailed.
 ExitStatus refuse(std::string_view command, const Error& error);
 
 }  // namespace rubato

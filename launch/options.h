@@ -10,13 +10,13 @@
 
 namespace rubato {
 
-/// The options that say what is to be served: a configuration file, flags that name single keys,
-/// and --set for all others. Must outlive the parsing of the command they were added to.
+/// The options that make up the configuration: a file, flags for single keys, and --set for all
+/// others. Must outlive the parsing of the command they were added to.
 class ConfigOptions {
  public:
   explicit ConfigOptions(CLI::App& command);
 
-  /// The configuration that was asked for; call after parsing. --set overrides the file, a flag
+  /// The resulting configuration; call after parsing. --set overrides the file, a flag
   /// overrides --set.
   Result<Config> load() const;
 

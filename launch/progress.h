@@ -5,14 +5,14 @@
 
 namespace rubato {
 
-/// Shows on stderr how far a long command has come: a bar on a terminal, elsewhere a log line at
-/// every tenth. One thread.
+/// Shows the progress of a long command on stderr: a bar on a terminal, else a log line at every
+/// tenth. One thread.
 class ProgressDisplay {
  public:
   ProgressDisplay();
   ~ProgressDisplay();
 
-  /// `note` says what is under way or what went wrong; it may be empty.
+  /// `note` says what is running or what went wrong; it may be empty.
   void show(std::int64_t done, std::int64_t total, const std::string& note);
 
  private:

@@ -20,18 +20,18 @@ struct Rank {
   std::unique_ptr<EngineHost> engine;
 };
 
-/// Brings this rank up: compares program, `command` and configuration with the other ranks, takes
-/// its place among them, loads its share of the model. To be called once by every rank of the job.
-/// All ranks get the same error, and rank 0 has logged it. `before_loading` is called in between,
-/// on every rank, before what takes long; an error of it has `kBeforeLoading` as its parameter.
+/// Starts this rank: compares program, `command` and configuration with the other ranks, makes the
+/// mesh, loads this rank's share of the model. Called once by every rank of the job. All ranks get
+/// the same error, which rank 0 has logged. `before_loading` is called on every rank before the
+/// model is loaded; its errors have `kBeforeLoading` as their parameter.
 Result<Rank> start_rank(const MpiSession& mpi,
                         const std::string& command,
                         const Result<Config>& config,
                         const std::function<Status()>& before_loading = {});
 
-/// What a command ends with when its engine has ended and, on rank 0, its answers are written.
-/// After a failure, of which only rank 0 still lives to hear, it does not return: the other ranks
-/// wait in a step (`end_for_failure`).
+/// The exit status of a command whose engine has ended and, on rank 0, whose answers are written.
+/// After a failure, which only reaches this point on rank 0, it ends the process instead: the other
+/// ranks wait in a step (`end_for_failure`).
 int end_of_engine(const Status& status);
 
 /// Logs an error and returns the exit status.

@@ -6,7 +6,8 @@
 
 namespace rubato {
 
-/// Writes what a benchmark found; nothing where `file` is empty. Errors: kInvalidArgument, naming
+/// Writes a benchmark's report to `file`; does nothing if `file` is empty. Errors:
+/// kInvalidArgument, naming
 /// `--json`.
 Status write_json(const std::string& file, const std::string& report);
 

@@ -8,11 +8,11 @@
 
 namespace rubato {
 
-/// What the front end needs of a checkpoint's text side, on rank 0.
+/// The text side of a checkpoint, as the front end on rank 0 needs it.
 struct TextSide {
   ServedModel model;
   Tokenizer tokenizer;
-  std::optional<ChatTemplate> chat_template;  ///< none: not recognised (warned of), chat is refused
+  std::optional<ChatTemplate> chat_template;  ///< none: not recognised (logged), chat is refused
   GenerationDefaults defaults;
 
   ApiContext context() const {

@@ -14,9 +14,9 @@
 
 namespace rubato {
 
-/// A model's folder, opened: its configuration and its weights, mapped and not yet read. Once open,
-/// every weight is there, once, in its right shape. Keep it while weights are copied and drop it
-/// then. Any thread.
+/// An open model folder: its configuration and its weights, mapped but not yet read. Once open, it
+/// has every weight exactly once, in the right shape. Keep it only while weights are copied. Any
+/// thread.
 class Checkpoint {
  public:
   /// Reads config.json and the headers of all shards and checks them against each other. The error
@@ -25,14 +25,13 @@ class Checkpoint {
 
   const ModelConfig& config() const { return config_; }
 
-  /// The weight, whatever the files call it. A `layer` the model does not have is a broken
-  /// invariant.
+  /// A weight, however the files name it. `layer` must be one of the model's.
   TensorView tensor(TensorKind kind, int layer = 0) const;
 
   const std::vector<SafetensorsFile>& shards() const { return shards_; }
   Naming naming() const { return naming_; }
 
-  /// Names of buffers that the files carry and nothing reads.
+  /// Names of buffers in the files that are not used.
   const std::vector<std::string>& ignored() const { return ignored_; }
 
   /// Bytes of weights copied out so far.

@@ -6,7 +6,7 @@
 
 namespace rubato {
 
-/// Every field of `config` under the name config.json has for it, in the order of `ModelConfig`.
+/// Every field of `config` under its name in config.json, in the order of `ModelConfig`.
 boost::json::object to_json(const ModelConfig& config);
 
 }  // namespace rubato

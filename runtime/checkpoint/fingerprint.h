@@ -7,7 +7,7 @@
 
 namespace rubato {
 
-/// One of the things by which checkpoints differ.
+/// A property by which checkpoints are told apart.
 struct Trait {
   std::string name;
   std::string value;
@@ -15,9 +15,9 @@ struct Trait {
   bool operator==(const Trait&) const = default;
 };
 
-/// What tells `checkpoint` from another one, so that ranks find out that they would load different
-/// models: its configuration field by field, the number and size of its files, a digest of their
-/// headers and one of the first and last values of every tensor. Cheap: reads two pages a tensor.
+/// Identifies `checkpoint`, so that ranks can detect that they would load different models: its
+/// configuration field by field, the number and size of its files, a digest of their headers and
+/// one of the first and last values of every tensor. Cheap: reads two pages per tensor.
 std::vector<Trait> fingerprint(const Checkpoint& checkpoint);
 
 }  // namespace rubato

@@ -12,12 +12,12 @@
 
 namespace rubato {
 
-/// What `inspect` works out besides what the files say.
+/// What `inspect` should calculate.
 struct InspectOptions {
   std::vector<int> tp_sizes = {1, 2, 4, 8};
-  /// What weights and caches would be held in; the checkpoint's own dtype when not given.
+  /// The dtype of weights and caches in memory; by default the checkpoint's own.
   std::optional<DType> dtype;
-  bool float8 = false;  ///< the layers' matrices in float8, as GPUs hold them
+  bool float8 = false;  ///< the layers' matrices in float8, as on GPUs
   /// Memory of one device, in GiB. The defaults are those of common accelerators.
   std::vector<double> device_gib = {24, 48, 80, 141};
   /// Kept free on each device for libraries, activations and communication buffers, in GiB.
@@ -31,8 +31,8 @@ struct ShardFacts {
   int num_tensors = 0;
 };
 
-/// How many sequences of each of `Inspection::lengths` one device's free memory holds the caches
-/// of. All zero where the weights alone do not fit.
+/// For how many sequences of each of `Inspection::lengths` the caches fit beside the weights on one
+/// device. All zero if the weights alone do not fit.
 struct DeviceFit {
   double device_gib = 0;
   std::vector<std::int64_t> sequences;
@@ -41,38 +41,38 @@ struct DeviceFit {
 /// What a rank holds at one tensor-parallel size.
 struct RankMemory {
   int tp_size = 1;
-  std::string problem;  ///< why this size cannot be used; empty when it can. The rest is 0 then.
+  std::string problem;  ///< why this size cannot be used (the rest is then 0); else empty
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;
   std::int64_t cache_bytes_per_token = 0;  ///< X, Q, K and V of all layers for one position
   std::vector<DeviceFit> fits;
 };
 
-/// What a checkpoint is and what it takes to serve it.
+/// What a checkpoint contains and what it takes to serve it.
 struct Inspection {
   std::string folder;
   ModelConfig config;
   Naming naming = Naming::kLlada;
   std::int64_t parameters = 0;       ///< counted in the headers
   int num_tensors = 0;               ///< weights, without ignored buffers
-  std::vector<DType> stored_dtypes;  ///< that occur in the files, in the order of `DType`
+  std::vector<DType> stored_dtypes;  ///< those in the files, in the order of `DType`
   std::vector<ShardFacts> shards;
-  DType dtype = DType::kFloat32;  ///< that the memory figures are for
-  bool float8 = false;            ///< but the layers' matrices in float8
+  DType dtype = DType::kFloat32;  ///< of the memory figures
+  bool float8 = false;            ///< except the layers' matrices, in float8
   double reserve_gib = 0;
   std::vector<std::int64_t> lengths;  ///< canvas lengths of `DeviceFit`, up to the context
   std::vector<RankMemory> ranks;
-  std::vector<std::string> notes;  ///< what is worth knowing, but stops nothing
+  std::vector<std::string> notes;  ///< remarks that do not prevent serving
 };
 
-/// Examines a checkpoint by its configuration and the headers of its files; no weight is read. A
-/// checkpoint that cannot be served is the error that loading it would give.
+/// Examines a checkpoint's configuration and file headers; reads no weights. For a checkpoint that
+/// cannot be served it returns the error that loading would.
 Result<Inspection> inspect(const std::filesystem::path& folder, const InspectOptions& options = {});
 
-/// For a person: aligned columns, several lines.
+/// For people: aligned columns, several lines.
 std::string to_table(const Inspection& inspection);
 
-/// For a program: one JSON object with the fields of `Inspection`, sizes in bytes.
+/// For programs: one JSON object with the fields of `Inspection`, sizes in bytes.
 std::string to_json(const Inspection& inspection);
 
 }  // namespace rubato

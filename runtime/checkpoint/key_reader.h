@@ -15,29 +15,29 @@ namespace rubato {
 /// "FILE: KEY WHAT"
 Error bad_key(std::string_view file, std::string_view key, std::string_view what);
 
-/// Reads the keys of a configuration file one after the other and keeps the first error, so that
-/// the calling code is a list of keys and what is asked of each. After an error the answers mean
-/// nothing. Borrows the object.
+/// Reads the keys of a configuration file one by one and keeps the first error, so that the calling
+/// code is a plain list of keys and their requirements. After an error the results are meaningless.
+/// Borrows the object.
 class KeyReader {
  public:
   KeyReader(std::string file, const boost::json::object& object);
 
-  /// A key that must be there and whose only implemented value is `expected`.
+  /// A required key whose only implemented value is `expected`.
   void require(std::string_view key, const boost::json::value& expected);
 
-  /// The same for a key whose absence, or null, means the implemented value.
+  /// The same for a key that may be absent or null, which means the implemented value.
   void expect_unless_absent(std::string_view key, const boost::json::value& expected);
 
   int integer(std::string_view key);
   double number(std::string_view key);
 
-  /// A dtype under `key`, or under the name that newer exports give it.
+  /// A dtype under `key`, or under the name that newer exports use.
   DType dtype(std::string_view key, std::string_view newer_key);
 
   /// One token id or a list of them.
   std::vector<TokenId> ids(std::string_view key);
 
-  /// Whether the key is there and not null.
+  /// Whether the key is present and not null.
   bool has(std::string_view key) const;
 
   const std::optional<Error>& error() const { return error_; }

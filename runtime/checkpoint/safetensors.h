@@ -27,10 +27,10 @@ struct TensorEntry {
 /// "[256, 768]"
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-/// The tensors of a header's JSON text, in the order of their data. `where` (the file) begins every
-/// message. The data of `data_bytes` bytes begins at byte `data_begin` of the file; every range is
-/// checked against it, against its shape and dtype, and against the others: as the format's
-/// reference does, the ranges must cover the data without overlap and without a hole.
+/// The tensors of a header's JSON text, in the order of their data. Every message begins with
+/// `where` (the file). The data, `data_bytes` bytes, begins at byte `data_begin` of the file. Every
+/// range is checked against it, against the tensor's shape and dtype, and against the other ranges:
+/// as in the format's reference implementation, they must cover the data without overlaps or gaps.
 Result<std::vector<TensorEntry>> parse_safetensors_header(std::string_view text,
                                                           std::string_view where,
                                                           std::uint64_t data_begin,

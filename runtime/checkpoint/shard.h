@@ -14,20 +14,21 @@ namespace rubato {
 /// that `tp_size` does not divide, with both numbers.
 Status check_shardable(const ModelConfig& config, int tp_size);
 
-/// What rank `tp_rank` of `tp_size` takes of a weight, in rows and columns of the whole tensor:
-/// - rows, for query, key and value (whole heads), gate and up: column-parallel, for the tensors
-///   are stored [out, in];
+/// The part of a weight that rank `tp_rank` of `tp_size` takes, in rows and columns of the whole
+/// tensor:
+/// - rows, for query, key and value (whole heads), gate and up: column-parallel, as tensors are
+///   stored [out, in];
 /// - columns, for attention_out and down: row-parallel;
 /// - rows of the vocabulary, for embedding and head;
 /// - all of a norm.
-/// Asks for a `tp_size` that passed `check_shardable` and 0 <= tp_rank < tp_size.
+/// Requires a `tp_size` that passed `check_shardable` and 0 <= tp_rank < tp_size.
 TensorSlice rank_slice(const ModelConfig& config, TensorKind kind, int tp_rank, int tp_size);
 
-/// Values that each rank holds; norms are held by all.
+/// The number of values that each rank holds; norms are held by all.
 std::int64_t parameters_per_rank(const ModelConfig& config, int tp_size);
 
-/// Bytes of a rank's weights, held in `dtype`. With `float8` the layers' matrices take a byte a
-/// value and four for the scale of each output channel, as GPUs hold them.
+/// Bytes of a rank's weights, held in `dtype`. With `float8` the layers' matrices take one byte per
+/// value and four for the scale of each output channel, as on GPUs.
 std::int64_t weight_bytes_per_rank(const ModelConfig& config,
                                    int tp_size,
                                    DType dtype,

@@ -9,8 +9,8 @@
 namespace rubato {
 
 /// Opens the weights of a folder: the shards that model.safetensors.index.json names, or, without
-/// an index, the one .safetensors file there is. With an index, every tensor must lie in the shard
-/// that the index says, in no other, and no shard may hold a tensor that the index does not know.
+/// an index, the only .safetensors file. With an index, every tensor must be in the shard that the
+/// index names and in no other, and no shard may have a tensor that is not in the index.
 Result<std::vector<SafetensorsFile>> open_shards(const std::filesystem::path& folder);
 
 }  // namespace rubato

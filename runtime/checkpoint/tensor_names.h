@@ -11,7 +11,7 @@
 
 namespace rubato {
 
-/// What a weight is for, whatever its file calls it.
+/// The role of a weight, independent of its name in the file.
 enum class TensorKind : std::uint8_t {
   kEmbedding,      ///< [embedding_size, d_model]
   kFinalNorm,      ///< [d_model]
@@ -39,7 +39,7 @@ inline constexpr std::array kLayerTensors = {TensorKind::kAttentionNorm,
                                              TensorKind::kUp,
                                              TensorKind::kDown};
 
-/// Whether `kind` is one of a layer's seven matrices, which are what can be held in float8.
+/// Whether `kind` is one of a layer's seven matrices, the only tensors that can be held in float8.
 bool is_layer_matrix(TensorKind kind);
 
 /// One weight of a model. `layer` is 0 for the kinds that occur once.
@@ -68,20 +68,20 @@ std::string_view to_string(Naming naming);
 
 std::string tensor_name(Naming naming, TensorId id);
 
-/// Whether `name` can be the name of a tensor and be shown in a message: printable, and not too
-/// long.
+/// Whether `name` is plausible as a tensor's name and can be shown in a message: printable, and not
+/// too long.
 bool is_plausible_name(std::string_view name);
 
-/// A name taken apart.
+/// A parsed name.
 struct ParsedName {
   Naming naming = Naming::kLlada;
   TensorId id;
 };
 
-/// What `name` stands for, or nothing if no naming has it. The layer is not bounded here.
+/// The tensor that `name` stands for, or nothing if no naming has it. The layer is not checked.
 std::optional<ParsedName> parse_tensor_name(std::string_view name);
 
-/// Whether `name` is a buffer that some exports carry and nothing needs (the rotary frequencies).
+/// Whether `name` is a buffer that some exports contain and nothing needs (rotary frequencies).
 bool is_ignored_tensor(std::string_view name);
 
 }  // namespace rubato

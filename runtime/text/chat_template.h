@@ -16,7 +16,7 @@ struct ChatMessage {
 
 /// LLaDA's chat format: bos once; each message as header tokens around its role, two line ends, its
 /// content without outer white space, end of turn; then the assistant's header. Content is plain
-/// text: special tokens in it are not.
+/// text: the spelling of a special token in it does not become that token.
 class ChatTemplate {
  public:
   /// Recognises the template of `folder`/tokenizer_config.json. Errors: kInvalidArgument, when it
@@ -29,7 +29,7 @@ class ChatTemplate {
   std::vector<TokenId> encode(const Tokenizer& tokenizer,
                               std::span<const ChatMessage> messages) const;
 
-  /// What `encode` gives at least, known without reading the messages.
+  /// A lower bound on the length of `encode`'s result, found without tokenizing.
   std::int64_t least_tokens(const Tokenizer& tokenizer,
                             std::span<const ChatMessage> messages) const;
 

@@ -6,8 +6,8 @@
 
 namespace rubato {
 
-/// Decodes ids one at a time into text that never ends within a UTF-8 character. What it gives,
-/// joined, is `Tokenizer::decode` of all ids. Not thread safe.
+/// Decodes ids one at a time into text that never ends within a UTF-8 character. The results joined
+/// are `Tokenizer::decode` of all ids. Not thread safe.
 class IncrementalDecoder {
  public:
   /// The tokenizer must outlive this.
@@ -17,7 +17,7 @@ class IncrementalDecoder {
   /// The text that is certain once `id` is known.
   std::string push(TokenId id);
 
-  /// The rest: U+FFFD for a character that never became whole.
+  /// The rest: U+FFFD for an incomplete character.
   std::string flush();
 
  private:

@@ -9,8 +9,8 @@
 
 namespace rubato {
 
-/// Cuts text into the pieces within which BPE merges: matches of a regular expression, and what
-/// lies between them. Const methods may run on any thread at once.
+/// Splits text into the pieces within which BPE merges: matches of a regular expression, and the
+/// text between them. Const methods may run on several threads at once.
 class PreTokenizer {
  public:
   /// An empty pattern leaves the text whole. Errors: kInvalidArgument, with PCRE2's message and
@@ -19,8 +19,8 @@ class PreTokenizer {
                                                              bool add_prefix_space);
   ~PreTokenizer();
 
-  /// The pieces of valid UTF-8, in order; they borrow `text`. Joined they are `text`. Throws
-  /// UnsplittableText where the expression would take too many steps.
+  /// The pieces of `text`, which is valid UTF-8; they borrow it, and joined they are `text`. Throws
+  /// UnsplittableText if the expression would take too many steps.
   std::vector<std::string_view> split(std::string_view text) const;
 
   bool adds_prefix_space() const { return add_prefix_space_; }

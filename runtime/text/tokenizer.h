@@ -24,8 +24,8 @@ struct SpecialFrame {
   std::vector<TokenId> after;
 };
 
-/// A byte-level BPE tokenizer as `tokenizer.json` describes it. Const methods may run on any thread
-/// at once.
+/// A byte-level BPE tokenizer as `tokenizer.json` describes it. Const methods may run on several
+/// threads at once.
 class Tokenizer {
  public:
   /// Errors: kInvalidArgument, naming the file and the key: malformed, or a component that is not
@@ -38,25 +38,24 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// The ids of plain text, normalised as the file says: strings that look like special tokens are
-  /// text too. What is not UTF-8 becomes U+FFFD.
+  /// The ids of plain text, normalised as the file says. Strings that look like special tokens are
+  /// also text. Invalid UTF-8 becomes U+FFFD.
   std::vector<TokenId> encode(std::string_view utf8) const;
 
-  /// The same, within the special tokens that the file's post-processor puts around a text; those
-  /// of most files: none.
+  /// The same, with the special tokens that the file's post-processor puts around a text (in most
+  /// files none).
   std::vector<TokenId> encode_framed(std::string_view utf8) const;
 
-  /// The text of ids; bytes that are not UTF-8 become U+FFFD, unknown ids nothing.
+  /// The text of ids; invalid UTF-8 becomes U+FFFD, unknown ids become nothing.
   std::string decode(std::span<const TokenId> ids, bool skip_special) const;
 
-  /// The bytes an id stands for: possibly a part of a UTF-8 character; nothing for ids that no
-  /// token has.
+  /// The bytes that an id stands for, possibly part of a UTF-8 character; empty for unknown ids.
   std::string_view token_bytes(TokenId id) const;
 
   std::optional<TokenId> token_to_id(std::string_view token) const;
   bool is_special(TokenId id) const;
 
-  /// What a text of so many bytes has at least, whatever it says.
+  /// The least number of tokens that any text of that many bytes can have.
   std::int64_t least_tokens(std::size_t num_bytes) const;
 
   /// One past the highest id.

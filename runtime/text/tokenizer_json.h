@@ -6,15 +6,15 @@
 
 namespace rubato {
 
-/// What went wrong while a tokenizer.json is read; thrown inside the loader only and turned into an
-/// Error at its border.
+/// An error in a tokenizer.json; thrown only inside the loader, whose entry point turns it into an
+/// Error.
 struct LoadFailure {
   std::string message;
 };
 
 [[noreturn]] void fail_loading(std::string message);
 
-/// A member of `object`, which `where` names in messages. What is missing or of another type fails.
+/// A member of `object`, which messages call `where`. Fails if it is missing or has another type.
 const boost::json::value& member(const boost::json::object& object,
                                  const char* key,
                                  const char* where);
@@ -28,14 +28,14 @@ std::vector<const boost::json::object*> objects_at(const boost::json::object& ob
                                                    const char* key,
                                                    const char* where);
 
-/// The parts of a component that may be one, or a "Sequence" that lists them under `list_key`.
+/// The parts of a component: itself, or those that a "Sequence" lists under `list_key`.
 std::vector<const boost::json::object*> parts_of(const boost::json::object& component,
                                                  const char* list_key,
                                                  const char* where);
 
 bool flag(const boost::json::object& object, const char* key, bool otherwise);
 
-/// Fails where `key` is there and neither null, false nor empty.
+/// Fails if `key` is present and neither null, false nor empty.
 void require_absent(const boost::json::object& object, const char* key, const char* where);
 
 }  // namespace rubato

@@ -10,17 +10,16 @@
 
 namespace rubato {
 
-// The components of a tokenizer.json around its model. `file` is the whole file; a component that
-// is not supported fails the loading (see tokenizer_json.h), naming it.
+// The components of a tokenizer.json around its model. `file` is the whole file; an
+// unsupported component fails the loading (see tokenizer_json.h) with its name.
 
-/// The normal forms that text is brought into, one after the other; none where the file has no
-/// normalizer.
+/// The normal forms that are applied to text, in order; none if the file has no normalizer.
 std::vector<NormalForm> read_normalizer(const boost::json::object& file);
 
 std::unique_ptr<const PreTokenizer> read_pre_tokenizer(const boost::json::object& file);
 
-/// The ids that the post-processor puts around one text; none where it adds none. The pair template
-/// is not read: texts come alone.
+/// The ids that the post-processor puts around one text; none if it adds none. The pair template is
+/// not read: texts are never encoded in pairs.
 SpecialFrame read_post_processor(const boost::json::object& file);
 
 }  // namespace rubato

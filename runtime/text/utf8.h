@@ -11,12 +11,11 @@ enum class Utf8Kind { kCharacter, kIncomplete, kInvalid };
 
 struct Utf8Step {
   Utf8Kind kind = Utf8Kind::kInvalid;
-  std::size_t size =
-      0;  ///< bytes of the character, or of the maximal part that one U+FFFD stands for
+  /// Bytes of the character, or of the maximal invalid part that one U+FFFD replaces.
+  std::size_t size = 0;
 };
 
-/// What `bytes` (not empty) begins with: a character, a character that the end cuts off, or
-/// neither.
+/// What `bytes` (not empty) begins with: a character, a truncated character, or neither.
 Utf8Step next_utf8(std::string_view bytes);
 
 }  // namespace rubato
