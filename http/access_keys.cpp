@@ -23,7 +23,7 @@ bool equal_in_constant_time(std::string_view given, std::string_view key) {
   std::size_t difference = given.size() ^ key.size();
   for (std::size_t i = 0; i < given.size(); ++i)
     difference |= static_cast<unsigned char>(given[i] ^ key[i % key.size()]);
-  // Read through volatile, so that no compiler finds out that one difference is enough.
+  // Through volatile, so that the compiler cannot stop at the first difference.
   const volatile std::size_t opaque = difference;
   return opaque == 0;
 }

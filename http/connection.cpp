@@ -28,11 +28,11 @@ namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-// What a client that is still sending may send, and for how long, before it is cut off.
+// How much, and for how long, a client may still send before it is cut off.
 constexpr std::size_t kMostDiscardedBytes = 64 << 20;
 constexpr std::chrono::seconds kMostDiscardingTime{5};
 
-// How often a client with more to go than is taken for now is looked at.
+// How often to check whether a client whose bytes are not being read has closed.
 constexpr std::chrono::milliseconds kLookAgain{250};
 
 Refusal bad_request(std::string message) {
@@ -50,7 +50,7 @@ bool is_open(asio::ip::tcp::socket& socket) {
   return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
-/// Whether the other side has closed, whatever there still is to read.
+/// Whether the other side has closed, even if there are still bytes to read.
 bool has_left(asio::ip::tcp::socket& socket) {
   pollfd looked{.fd = socket.native_handle(), .events = POLLRDHUP, .revents = 0};
   return ::poll(&looked, 1, /*timeout=*/0) == 1;
@@ -76,12 +76,12 @@ Connection::Connection(asio::ip::tcp::socket socket, const ServerConfig& config)
 
 awaitable<std::optional<Refusal>> Connection::read(HttpRequest& request) {
   stays_open_ = false;
-  if (buffer_.size() == 0) {  // waiting for a request is not being slow with one
+  if (buffer_.size() == 0) {  // waiting for a request: not a slow request
     set_deadline(config_.idle_timeout, Passing::kStopsReading);
     auto [error, count] =
         co_await socket_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
     if (error) {
-      clear_deadline();  // which keeps the socket open for as long as it is awaited
+      clear_deadline();  // a pending wait keeps the socket open
       co_return Refusal();
     }
     buffer_.commit(count);
@@ -147,7 +147,7 @@ Refusal Connection::refusal_of(beast::error_code error) const {
   if (error == http::error::body_limit)
     return too_large(413, "body", concat(config_.max_body_bytes, " bytes"));
   if (error == http::error::header_limit || error == http::error::buffer_overflow ||
-      error == asio::error::not_found)  // what is read until did not come within the buffer
+      error == asio::error::not_found)  // the buffer is full without the end of the header
     return too_large(431, "header", concat(config_.max_header_bytes, " bytes"));
   const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
   if (gone || error.category() != http::make_error_code(http::error::bad_method).category())
@@ -217,7 +217,7 @@ void Connection::write_parts() {
 
 awaitable<bool> Connection::end_stream() {
   constexpr std::string_view kLastChunk = "0\r\n\r\n";
-  if (chunked_) unsent_ += kLastChunk;  // else the end of the connection is the end of the stream
+  if (chunked_) unsent_ += kLastChunk;  // else the stream ends with the connection
   if (writing_.empty() && !unsent_.empty() && !broken_) write_parts();
   while (!writing_.empty()) co_await written_.async_wait(kAwait);
   co_return !broken_;
@@ -241,7 +241,7 @@ void Connection::wait_for_leave(int watch) {
     if (error || watch != self->watch_) return;
     const std::size_t there = self->socket_.available(error);
     if (error || there == 0) {
-      // Nothing to read is the end, or was told of what another thread has read meanwhile.
+      // Nothing to read: either the end, or another thread has read it meanwhile.
       if (!error && is_open(self->socket_)) return self->wait_for_leave(watch);
       self->on_leave_();
       return;
@@ -268,7 +268,7 @@ awaitable<void> Connection::close() {
   clear_deadline();
   beast::error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  // Closing with unread bytes resets the connection, which would take the answer from the client.
+  // Closing with unread bytes resets the connection, and the client could lose the answer.
   if (read_whole_ && socket_.available(ignored) == 0) co_return;
   set_deadline(kMostDiscardingTime, Passing::kCloses);
   buffer_.clear();
@@ -292,7 +292,7 @@ void Connection::set_deadline(std::chrono::milliseconds limit, Passing passing) 
         boost::system::error_code ignored;
         if (passing == Passing::kCloses) {
           self->socket_.close(ignored);
-        } else {  // a refusal can still be written
+        } else {  // so that a refusal can still be written
           self->socket_.shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
         }
       });

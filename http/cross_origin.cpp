@@ -52,7 +52,7 @@ void CrossOrigin::permit_preflight(const http::fields& request, http::fields& an
   if (answer.count(http::field::access_control_allow_origin) == 0) return;
   answer.set(http::field::access_control_allow_methods, "GET, HEAD, POST");
   answer.set(http::field::access_control_max_age, "600");
-  // "*" would leave out Authorization, which browsers want named.
+  // "*" would not cover Authorization, which must be named.
   const std::string_view wanted = request[http::field::access_control_request_headers];
   if (!wanted.empty()) answer.set(http::field::access_control_allow_headers, wanted);
 }

@@ -26,7 +26,7 @@ asio::awaitable<bool> Inbox::comes_by(std::chrono::steady_clock::time_point unti
   while (news_.empty() && !client_gone_) {
     wake_.expires_at(until);
     const auto [woken] = co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (!woken) break;  // the time has come
+    if (!woken) break;  // timed out
   }
   co_return !news_.empty() || client_gone_;
 }

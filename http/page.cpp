@@ -31,7 +31,7 @@ const PageFile* find_page_file(std::string_view path) {
   std::string_view name = "index.html";
   if (path != "/") {
     if (!path.starts_with(kFolder)) return nullptr;
-    if (name == path.substr(kFolder.size())) return nullptr;  // its place is /, and only that
+    if (name == path.substr(kFolder.size())) return nullptr;  // it is served at / only
     name = path.substr(kFolder.size());
   }
   const auto found = std::ranges::find(page_files(), name, &PageFile::name);
@@ -39,14 +39,14 @@ const PageFile* find_page_file(std::string_view path) {
 }
 
 bool is_current(const PageFile& file, std::string_view if_none_match) {
-  // A hash in quotes is nowhere in a list of tags but as a tag, so that the list need not be read.
+  // A quoted hash occurs in a list of tags only as a tag, so the list need not be parsed.
   return if_none_match == "*" || if_none_match.find(file.etag) != std::string_view::npos;
 }
 
 void set_page_fields(const PageFile& file, http::fields& answer) {
   answer.set(http::field::content_type, content_type(file.name));
   answer.set(http::field::etag, file.etag);
-  answer.set(http::field::cache_control, "no-cache");  // kept, and asked about each time
+  answer.set(http::field::cache_control, "no-cache");  // cached, but revalidated each time
   answer.set("Content-Security-Policy", kPolicy);
   answer.set("X-Content-Type-Options", "nosniff");
   answer.set("Referrer-Policy", "no-referrer");

@@ -78,13 +78,12 @@ class Server::Impl {
     while (acceptor_.is_open()) {
       auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_),
                                                              asio::as_tuple(asio::use_awaitable));
-      if (error) {  // no file descriptors are left, say: a closed connection brings some
+      if (error) {  // for example, no file descriptors are left; closed connections free some
         asio::steady_timer pause(acceptor_.get_executor(), std::chrono::milliseconds(50));
         co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
         continue;
       }
-      if (connections_ >= config_.max_connections)
-        continue;  // dropped: the limit is the operator's
+      if (connections_ >= config_.max_connections) continue;  // dropped: above the configured limit
       boost::system::error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
       ++connections_;
@@ -100,12 +99,12 @@ class Server::Impl {
 
   const ServerConfig config_;
   std::optional<Served> storage_;
-  std::atomic<const Served*> served_{nullptr};  // storage_, once it is filled
+  std::atomic<const Served*> served_{nullptr};  // points to storage_ once it is set
   std::atomic<int> active_requests_{0};
   std::atomic<int> connections_{0};
   ServerMetrics metrics_;
   asio::io_context io_;
-  asio::thread_pool reader_{1};  // goes before io_, whose sockets its work keeps
+  asio::thread_pool reader_{1};  // destroyed before io_, whose sockets its work may hold
   const SessionContext context_;
   tcp::acceptor acceptor_;
   std::uint16_t port_ = 0;

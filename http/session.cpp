@@ -33,10 +33,10 @@ using asio::awaitable;
 /// Parsing and tokenizing more than this takes long enough to show in other connections' streams.
 constexpr std::size_t kMostReadOnStrand = 16 << 10;
 
-/// A comment of a stream, which its reader skips.
+/// A comment, which readers of server-sent events skip.
 constexpr std::string_view kHeartbeat = ": \n\n";
 
-/// What a body asks for: generations, or an answer that is known, as JSON.
+/// What a body asks for: generations, or a finished answer, as JSON.
 using Asked = std::variant<ApiRequest, std::string>;
 
 /// Counts one active request while it exists.
@@ -67,7 +67,7 @@ class Session {
   // What g++ 12 compiles wrongly, destroying objects twice: co_await with a braced list among its
   // arguments, and co_await in the condition of a loop. Neither is used here.
 
-  /// Reads and answers one request; whether the connection goes on.
+  /// Reads and answers one request. Returns whether the connection stays open.
   awaitable<bool> serve_one() {
     request_ = {};
     stream_begun_ = false;
@@ -156,7 +156,7 @@ class Session {
     } else {
       asked = read_body(route);
     }
-    std::string().swap(request_.body());  // an answer may take long, and needs it no more
+    std::string().swap(request_.body());  // answering may take long and does not need it
     if (!*asked) co_return co_await send_error(asked->error());
     if (auto* known = std::get_if<std::string>(&**asked)) {
       Plain plain{"application/json", std::move(*known)};
@@ -170,7 +170,7 @@ class Session {
     co_return;
   }
 
-  /// Touches nothing but the request and what all sessions share: any thread.
+  /// Uses only the request and what all sessions share: any thread.
   Result<Asked> read_body(Route route) const {
     const Result<json::object> body = parse_body();
     if (!body) return body.error();
@@ -196,7 +196,7 @@ class Session {
     }
     const ActiveRequest active(context_.active_requests);
     GenerationTimes times(context_.metrics, handles.size(), arrived_);
-    // A client that leaves frees its places in the engine at once.
+    // When the client disconnects, its slots in the engine are freed at once.
     connection_->watch([inbox] { inbox->leave(); });
     const bool written = request.stream ? co_await stream(request, *inbox, handles, times)
                                         : co_await collect(request, *inbox, handles, times);
@@ -350,7 +350,7 @@ class Session {
   const SessionContext& context_;
   const Served* served_ = nullptr;  // when the request was routed
   HttpRequest request_;
-  GenerationTimes::Clock::time_point arrived_;  // the request, whole
+  GenerationTimes::Clock::time_point arrived_;  // when the whole request had arrived
   bool stream_begun_ = false;
 };
 

@@ -21,7 +21,7 @@ ClientMetric labelled(std::size_t replica, const Labels& more = {}) {
   return metric;
 }
 
-/// Families of one value a replica, or of several that further labels tell apart.
+/// Families with one value per replica, or several with further labels.
 class Families {
  public:
   explicit Families(std::span<const EngineStatus> replicas) : replicas_(replicas) {}

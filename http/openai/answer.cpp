@@ -43,7 +43,7 @@ void Answer::read_prefix() {
 
 void Answer::end_at(TokenId id) {
   append(decoder_.flush());
-  if (text_ended_) return;  // by a stop string in what was left
+  if (text_ended_) return;  // by a stop string in the rest
   stop_reason_ = id;
   text_ended_ = true;
   if (!options_.include_stop) return;
@@ -74,7 +74,7 @@ void Answer::append(const std::string& more) {
 std::size_t Answer::held_back() const {
   if (complete_ || text_ended_) return 0;
   const std::string_view certain = std::string_view(text_).substr(options_.echo.size());
-  std::size_t held = 0;  // the longest end of the text that a stop string could begin with
+  std::size_t held = 0;  // the longest end of the text that could start a stop string
   for (const std::string& stop : options_.stop) {
     for (std::size_t length = std::min(stop.size() - 1, certain.size()); length > held; --length) {
       if (certain.ends_with(std::string_view(stop).substr(0, length))) held = length;

@@ -7,7 +7,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// Every choice keeps the stop strings, and as much of its text back as one may begin with.
+/// Every choice stores the stop strings, and holds back as much text as could start one.
 constexpr std::size_t kMostStopBytes = 4096;
 
 std::vector<std::string> read_stop(const Fields& body) {

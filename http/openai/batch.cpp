@@ -20,10 +20,10 @@ namespace json = boost::json;
 
 constexpr std::size_t kMostDepth = 64;  // of a line's nested objects and lists
 
-// How soon a place in the engine's queue is noticed.
+// How soon free space in the engine's queue is noticed.
 constexpr std::chrono::milliseconds kQueuePoll{10};
 
-/// One line on its way: filled in by the engine's thread under the batch's mutex.
+/// One line in progress: filled in by the engine thread under the batch's mutex.
 struct Line {
   std::int64_t number = 0;
   json::value custom_id = nullptr;
@@ -60,7 +60,7 @@ class Batch {
 
   std::size_t in_flight() const { return lines_.size(); }
 
-  /// Waits for the oldest line and takes it out.
+  /// Waits for the oldest line and removes it.
   std::shared_ptr<Line> finish_oldest() {
     std::unique_lock lock(mutex_);
     const std::shared_ptr<Line> line = lines_.front();
@@ -142,7 +142,7 @@ class Batch {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Line>> lines_;       // in input order
-  std::map<std::string, std::int64_t> id_lines_;  // where each custom_id stood first
+  std::map<std::string, std::int64_t> id_lines_;  // the first line with each custom_id
 };
 
 json::object result_of(const Line& line, const ServedModel& model) {

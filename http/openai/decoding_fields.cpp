@@ -64,7 +64,7 @@ std::vector<TokenBias> read_logit_bias(const Fields& body, const ApiContext& con
   return biases;
 }
 
-/// How many top log-probabilities are asked for; -1: none, not even the token's own.
+/// How many top log-probabilities are requested; -1: none, not even the token's own.
 int read_top_logprobs(const Fields& body, bool chat) {
   if (!chat) {
     const auto* value = body.find("logprobs");

@@ -47,7 +47,7 @@ void read_commit_rule(const json::object& object,
     commit.factor = *factor;
   } else if (steps || threshold_is_null) {
     commit.rule = CommitRule::kSchedule;
-    // By default one token a step, also where the last block is shorter: each has as many steps.
+    // By default one token per step, even if the last block is shorter: blocks have equally many.
     commit.steps = steps ? static_cast<int>(*steps) : block_length * num_blocks;
     if (steps && commit.steps % num_blocks != 0) {
       reject("diffusion.steps",

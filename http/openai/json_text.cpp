@@ -13,7 +13,7 @@ namespace {
 namespace json = boost::json;
 
 void append_number(std::string& out, double number) {
-  if (!std::isfinite(number)) {  // JSON has no way to write it
+  if (!std::isfinite(number)) {  // JSON cannot represent it
     out += "null";
     return;
   }

@@ -8,7 +8,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// What OpenAI writes for a token that has no probability to speak of; JSON knows no infinity.
+/// OpenAI's value for a token with no noticeable probability; JSON has no infinity.
 constexpr double kLeastLogprob = -9999.0;
 
 double shown(double logprob) {
@@ -39,8 +39,8 @@ json::object chat_logprobs(const Answer& answer, std::size_t begin, std::size_t 
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-/// A token as a name: its text, or where that is no whole character, its bytes spelled out, so that
-/// no two tokens look the same.
+/// A token's name: its text, or, if that is only part of a character, its bytes spelled out, so
+/// that no two tokens have the same name.
 std::string token_name(const Tokenizer& tokenizer, TokenId id) {
   static constexpr char kHex[] = "0123456789abcdef";
   const std::string_view bytes = tokenizer.token_bytes(id);

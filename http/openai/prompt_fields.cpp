@@ -40,7 +40,7 @@ std::vector<ChatMessage> read_messages(const Fields& body) {
           fields.name("role"),
           concat("`", fields.name("role"), "` must be system, developer, user, assistant or tool"));
     const auto* content = fields.find("content");
-    // An assistant's turn that was all tool calls has none.
+    // An assistant's turn with only tool calls has none.
     if (content == nullptr && *role != "assistant")
       reject(fields.name("content"), concat("`", fields.name("content"), "` is required"));
     messages.push_back(
@@ -61,7 +61,7 @@ void require_room_beside_text(std::size_t num_bytes,
   if (num_bytes > kAlwaysCountedBytes) require_room(least, length, model, param, Counted::kAtLeast);
 }
 
-/// What `encode` gives; a text that the tokenizer cannot split is the client's mistake.
+/// The result of `encode`; a text that the tokenizer cannot split is the client's mistake.
 template <class Encode>
 std::vector<TokenId> encoded(const char* param, const Encode& encode) {
   try {

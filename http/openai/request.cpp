@@ -24,7 +24,7 @@ void read_stream_options(const Fields& body, ApiRequest& request) {
   request.continuous_usage = fields.boolean("continuous_usage_stats", false);
 }
 
-/// Everything that chat and completions share, but for the prompts and the length.
+/// Everything that chat and completions share, except prompts and length.
 ApiRequest read_common(const Fields& body, const ApiContext& context, bool chat) {
   require_served_model(body, context.model);
   refuse_unsupported(body);
@@ -32,7 +32,7 @@ ApiRequest read_common(const Fields& body, const ApiContext& context, bool chat)
   request.chat = chat;
   read_stream_options(body, request);
   request.return_token_ids = body.boolean("return_token_ids", false);
-  body.boolean("add_special_tokens", true);  // a template has its own: of completions only
+  body.boolean("add_special_tokens", true);  // only used by completions: a template has its own
   request.answer = read_answer_options(body, context);
   request.choices_per_prompt = static_cast<int>(body.integer("n", 1, 16).value_or(1));
   return request;
@@ -69,7 +69,7 @@ void check_total(std::int64_t total, const GenerationDefaults& defaults) {
                 " are allowed"));
 }
 
-/// Refuses what could never wait in the engine's queue all at once, before any of it is submitted.
+/// Refuses a request whose choices could never all be queued, before any is submitted.
 void check_choices(std::size_t prompts,
                    int choices_per_prompt,
                    const GenerationDefaults& defaults) {

@@ -26,7 +26,7 @@ json::object chunk_of(const ResponseHead& head, const ApiRequest& request, json:
           {"choices", std::move(choices)}};
 }
 
-/// A choice that is under way.
+/// A choice that is not finished.
 json::object unfinished(std::size_t choice) {
   return {{"index", choice}, {"finish_reason", nullptr}, {"logprobs", nullptr}};
 }
@@ -75,7 +75,7 @@ std::string AnswerStream::add(std::size_t choice, const GenerationUpdate& update
   if (!text.empty()) events += text_chunk(choice, text);
   if (answer.complete()) {
     json::object body = make_finished_choice(request_, choice, answer, tokens_told_[choice]);
-    body["diffusion"].as_object().erase("trace");  // each step's entry went before
+    body["diffusion"].as_object().erase("trace");  // each step's entry was sent before
     put_text(request_, "", body);
     events += chunk(std::move(body));
   }
@@ -104,7 +104,7 @@ std::string AnswerStream::chunk(json::object choice) const {
   if (request_.continuous_usage) {
     data["usage"] = make_usage(request_, answers_);
   } else if (request_.include_usage) {
-    data["usage"] = nullptr;  // as OpenAI's chunks before the one of usage
+    data["usage"] = nullptr;  // as in OpenAI's chunks before the one with usage
   }
   return event(data);
 }

@@ -193,7 +193,7 @@ void Coordinator::take_submissions() {
   {
     const std::lock_guard lock(mutex_);
     taken.swap(inbox_);
-    status_.waiting += static_cast<int>(taken.size());  // until `publish_status` counts anew
+    status_.waiting += static_cast<int>(taken.size());  // until `publish_status` counts them
   }
   for (Submission& submission : taken) {
     generations_.emplace(submission.spec.id, std::move(submission.generation));
@@ -237,7 +237,7 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
     RUBATO_CHECK(batch.update(outcome.update).ok());
     count(generations_.at(outcome.update.id), outcome);
   }
-  publish_status();  // before anybody is told: who has an answer finds it counted
+  publish_status();  // first, so that a client with an answer sees it counted
   for (SequenceOutcome& outcome : outcomes) {
     const SequenceId id = outcome.update.id;
     const Generation& generation = generations_.at(id);
@@ -299,7 +299,8 @@ void Coordinator::publish(const StepTimes& times) {
 
 void Coordinator::fail(const Error& error) {
   {
-    const std::lock_guard lock(mutex_);  // first: whatever was accepted gets an answer
+    // First, so that nothing is accepted that gets no answer.
+    const std::lock_guard lock(mutex_);
     accepting_ = false;
     status_.ready = false;
   }

@@ -5,7 +5,7 @@
 namespace rubato {
 namespace {
 
-/// Far above any model's context, and far below what a Position cannot count.
+/// Far above any model's context, and far below the limit of Position.
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 30;
 
 void put(ByteWriter& writer, const PolicyParams& params) {

@@ -20,7 +20,7 @@ int block_count(const SequenceSpec& spec) {
   return (spec.max_tokens + length - 1) / length;
 }
 
-/// Strictly: each once.
+/// Strictly ascending.
 template <class T, class Projection>
 bool ascends(const std::vector<T>& values, Projection projection) {
   return std::ranges::adjacent_find(values, std::ranges::greater_equal(), projection) ==
@@ -110,7 +110,7 @@ void Sequence::enter_current_block() {
 }
 
 std::uint64_t Sequence::digest() const {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the numbers that decide the next step
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the numbers that determine the next step
   const auto mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 0x100000001b3; };
   mix(spec_.id);
   mix(step_);

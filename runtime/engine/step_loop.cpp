@@ -34,7 +34,7 @@ Status StepLoop::run() {
   Status status;
   try {
     status = run_steps();
-  } catch (const std::exception& failure) {  // of the device, say: out of memory
+  } catch (const std::exception& failure) {  // from the device, for example out of memory
     status = Error{Code::kInternal, concat("the engine failed: ", failure.what())};
   }
   if (!status && coordinator_ != nullptr) coordinator_->fail(status.error());
@@ -66,8 +66,8 @@ Status StepLoop::run_step() {
   std::vector<int> boundaries;
   if (coordinator_ != nullptr) {
     decided = decide_boundaries(sequences, similarity);
-    // A refresh of the last layer alone would reproduce what is there: nothing is read from it but
-    // the rows just computed.
+    // A refresh of only the last layer would change nothing: only the rows just computed are read
+    // from it.
     const int num_layers = model_.shape().num_layers;
     for (const auto& boundary : decided) {
       boundaries.push_back(boundary && (*boundary == 0 || *boundary < num_layers - 1) ? *boundary

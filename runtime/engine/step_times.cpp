@@ -74,7 +74,7 @@ StepTimes& StepTimes::operator-=(const StepTimes& other) {
 }
 
 void StepTimer::begin(Clock::time_point now) {
-  times_.kinds[static_cast<std::size_t>(kind_)] += step_;  // what came after `count`
+  times_.kinds[static_cast<std::size_t>(kind_)] += step_;  // laps after `count`
   step_ = {};
   last_ = now;
 }

@@ -194,7 +194,7 @@ void get(ByteReader& reader, StatusMessage& message) {
   message.ended = reader.get<std::uint8_t>() != 0;
 }
 
-/// The message whose place in the variant is `kind`.
+/// The message whose index in the variant is `kind`.
 template <std::size_t kKind = 0>
 std::optional<LinkMessage> get_message(ByteReader& reader, std::size_t kind) {
   if constexpr (kKind < std::variant_size_v<LinkMessage>) {

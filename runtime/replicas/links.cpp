@@ -9,7 +9,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How often a replica tells a load that has changed.
+/// How often a replica sends a changed load.
 constexpr std::chrono::milliseconds kStatusInterval{20};
 
 LinkMessage decoded(const Letter& letter) {
@@ -113,7 +113,7 @@ void LeaderLink::tick(bool stalled) {
   const auto since_told = now - last_told_;
   if (since_told < kStatusInterval) return;
   EngineStatus status = coordinator_.status();
-  status.heartbeat_age_s = told_.heartbeat_age_s;  // changes always and is no news
+  status.heartbeat_age_s = told_.heartbeat_age_s;  // always changes; not worth a message
   if (since_told > kLinkHeartbeat || status != told_) post_status(/*ended=*/false);
 }
 

@@ -68,7 +68,7 @@ void RemoteReplica::pass_on(const UpdateMessage& message) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = generations_.find(message.id);
-    if (found == generations_.end()) return;  // cancelled; the news crossed with our message
+    if (found == generations_.end()) return;  // cancelled; the update crossed with our message
     stop_waiting(found->second);
     generation = last ? std::move(found->second) : found->second;
     if (last) {

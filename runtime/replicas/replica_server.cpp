@@ -20,7 +20,7 @@ void ReplicaServer::receive(LinkMessage message) {
 
 void ReplicaServer::submit(SubmitMessage message) {
   const LinkId id = message.id;
-  const std::lock_guard lock(mutex_);  // so that the handle is there before its first news
+  const std::lock_guard lock(mutex_);  // so that the handle is stored before its first update
   auto handle =
       coordinator_.submit(std::move(message.request),
                           [this, id](const GenerationUpdate& update) { pass_on(id, update); });
