@@ -26,8 +26,8 @@ double clamped_cosine(double dot, double norm_a_squared, double norm_b_squared) 
 
 namespace {
 
-/// The sum of the pairs' cosines, in eight sums side by side so that the processor can take several
-/// at once.
+/// The sum of the pairs' cosines, in eight partial sums so that the CPU can work on several at
+/// once.
 double sum_of_cosines(std::span<const float> dot,
                       std::span<const float> old_squared,
                       std::span<const float> new_squared) {

@@ -44,7 +44,7 @@ std::string model_name(const LongArguments& arguments, const Config& config) {
   return std::filesystem::weakly_canonical(config.model.path).filename().string();
 }
 
-/// Rank 0: the measurements, beside the engine.
+/// Rank 0: the measurements, on a thread beside the engine.
 int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments program) {
   EngineHost& host = *rank.engine;
   const auto contenders = parse_policies(arguments.policies);
@@ -77,7 +77,7 @@ int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments
   return written ? 0 : fail(written.error());
 }
 
-/// The configuration, with the random model for its checkpoint where that is asked for.
+/// The configuration, with the random model as its checkpoint if requested.
 Result<Config> configure(const LongArguments& arguments,
                          std::optional<RandomCheckpoint>& checkpoint) {
   Result<Config> config = arguments.config.load();

@@ -63,7 +63,7 @@ Status write_report(const PolicyComparison& comparison,
   return write_json(arguments.json, to_json(comparison, setup, arguments.traces));
 }
 
-/// Rank 0: the comparison, beside the engine.
+/// Rank 0: the comparison, on a thread beside the engine.
 int run_front(const PoliciesArguments& arguments,
               const Rank& rank,
               ProgramArguments program,
@@ -98,7 +98,7 @@ int run_front(const PoliciesArguments& arguments,
 }
 
 int run(const PoliciesArguments& arguments, ProgramArguments program) {
-  // Every rank starts one, for none knows yet which it is.
+  // Every rank starts one, because no rank knows its number yet.
   auto python = std::make_unique<PythonScorer>(
       arguments.python, std::filesystem::path(arguments.tasks_folder) / "score_python.py");
   const MpiSession mpi(program.argc, program.argv);

@@ -58,7 +58,7 @@ Result<std::vector<Task>> load_tasks(const ServingArguments& arguments) {
   return tasks;
 }
 
-/// Where nothing is asked for: the closed loop.
+/// The default load: the closed loop.
 Result<SweepOptions> options_of(const ServingArguments& arguments) {
   SweepOptions options = arguments.sweep;
   if (options.concurrency.empty() && options.rates.empty())

@@ -49,7 +49,7 @@ std::vector<StepCase> cases_of(const StepArguments& arguments) {
 
 constexpr const char* kBenchStep = "bench step";
 
-/// The network that is asked for, on such a device.
+/// The requested network, on the requested device.
 Result<ModelShape> shape_of(const StepArguments& arguments, Device device) {
   const bool halves =
       arguments.dtype == "auto" ? device == Device::kCuda : arguments.dtype == "bfloat16";
@@ -83,7 +83,7 @@ Status check(const std::vector<StepCase>& cases, const ModelShape& shape) {
   return {};
 }
 
-/// A place for whichever of the cases is largest.
+/// A placement with room for the largest of the cases.
 Placement placement_of(const std::vector<StepCase>& cases, const ModelShape& shape, Device device) {
   Placement placement{
       .device = device,

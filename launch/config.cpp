@@ -93,7 +93,7 @@ Status apply_table(const toml::table& table,
 Status apply_file(const std::filesystem::path& file, const std::vector<ConfigKey>& keys) {
   const toml::parse_result parsed = toml::parse_file(file.string());
   if (!parsed) {
-    const auto line = parsed.error().source().begin.line;  // 0: it could not be read at all
+    const auto line = parsed.error().source().begin.line;  // 0: the file could not be read
     return invalid(concat(file.string(),
                           line > 0 ? concat(", line ", line) : "",
                           ": ",

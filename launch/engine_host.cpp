@@ -49,8 +49,8 @@ CoordinatorLimits limits_of(const EngineSection& engine,
           .max_context = model.max_sequence_length};
 }
 
-/// Of another replica than the front end's own: there, a refusal would come too late to try
-/// elsewhere.
+/// The limits of a coordinator on another rank than the front end's, without those of the queue: a
+/// refusal there would come too late to try another replica.
 CoordinatorLimits without_queue_limits(CoordinatorLimits limits) {
   limits.max_queued = std::numeric_limits<int>::max();
   limits.max_queued_prompt_tokens = std::numeric_limits<std::int64_t>::max();
@@ -66,15 +66,15 @@ std::unique_ptr<Coordinator> make_coordinator(const CoordinatorLimits& limits,
                                        &pulse);
 }
 
-/// What is read from the checkpoint, which is closed again.
+/// What is read from the checkpoint, which is then closed.
 struct Loaded {
   ModelConfig config;
   ModelShape shape;
   std::unique_ptr<RankModel> model;
 };
 
-/// What this rank is about to load. The folders may differ, where machines keep the model in
-/// different places.
+/// Facts about what this rank is about to load, to be compared. The folders may differ, because
+/// machines may keep the model in different places.
 Statement describe_model(const std::string& folder,
                          const Result<Checkpoint>& checkpoint,
                          const Result<Device>& device) {
@@ -88,12 +88,12 @@ Statement describe_model(const std::string& folder,
   return statement;
 }
 
-/// The same error on all ranks, before any of them has read its weights; and none goes on before
-/// all have.
+/// Returns the same error on all ranks, before any of them has read its weights; none continues
+/// before all have read theirs.
 Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
   const auto checkpoint = Checkpoint::open(config.model.path);
   const Result<Device> device = choose_device(config.engine.device);
-  // Before anybody loads, which the agreement is.
+  // Before any rank loads, which the agreement guarantees.
   const std::int64_t memory = device ? memory_share(*device, mesh.world_rank, mesh.local_size) : 0;
   const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
@@ -102,7 +102,7 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
                                 mesh.tp_size,
                                 storage_of(config.model, *device),
                                 config.model.quantization == "fp8");
-  if (!shape) return shape.error();  // the same on all
+  if (!shape) return shape.error();  // the same on all ranks
   Result<std::unique_ptr<RankModel>> model =
       load_rank_model(*shape,
                       *checkpoint,
@@ -165,10 +165,10 @@ struct EngineHost::Parts {
   const std::unique_ptr<RankModel> model;
   const ModelShape shape;
   const std::unique_ptr<Coordinator> coordinator;
-  const std::chrono::milliseconds collective_deadline;  // for another rank to come
+  const std::chrono::milliseconds collective_deadline;  // to wait for another rank
   const int world_rank;
   const bool is_front;
-  std::unique_ptr<Mailbox> mailbox;    // this and the next three: of several replicas only
+  std::unique_ptr<Mailbox> mailbox;    // this and the next three: only with several replicas
   std::unique_ptr<FrontLink> front;    // rank 0
   std::unique_ptr<Router> router;      // rank 0
   std::unique_ptr<LeaderLink> leader;  // the other replicas' leaders
@@ -217,16 +217,16 @@ void EngineHost::shut_down(bool finish_running) {
 Status EngineHost::run(const std::function<void()>& started) {
   const Status status = run_steps(started);
   if (!status && parts_->coordinator) parts_->coordinator->fail(status.error());
-  parts_->leader.reset();  // tells rank 0
+  parts_->leader.reset();  // sends rank 0 its last message
   if (!status && !parts_->is_front) end_for_failure(parts_->world_rank, status.error().message);
   if (status && parts_->front) parts_->front->wait_until_ended();
   return status;
 }
 
 Status EngineHost::run_steps(const std::function<void()>& started) {
-  // The number is the calling thread's own, hence set here and not where the engine was made.
+  // The number belongs to the calling thread, so it is set here, not where the engine was made.
   at::set_num_threads(parts_->num_threads);
-  // What rank 0 did until here took what it took; from now on ranks that do not come are lost.
+  // Until here rank 0 had no deadline; from now on a rank that is missing is lost.
   if (Status all = agree("the first step", {}); !all) return all;
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
@@ -234,7 +234,7 @@ Status EngineHost::run_steps(const std::function<void()>& started) {
     Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
     if (started) started();
     return StepLoop(model, *parts_->control, tokens, parts_->coordinator.get()).run();
-  } catch (const std::exception& failure) {  // of the device, while it starts
+  } catch (const std::exception& failure) {  // from the device, while it starts
     return Error{Code::kInternal, concat("the model cannot start: ", failure.what())};
   }
 }

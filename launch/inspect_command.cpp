@@ -28,7 +28,7 @@ int run_inspect(const InspectArguments& arguments) {
     return 1;
   }
   std::cout << (arguments.json ? to_json(*inspection) : to_table(*inspection)) << std::flush;
-  // Asked about one size, the answer is also whether that size works.
+  // For a single size the exit status also says whether that size works.
   return arguments.tp > 0 && !inspection->ranks.front().problem.empty() ? 1 : 0;
 }
 

@@ -17,8 +17,8 @@ std::string hexadecimal(std::span<const unsigned char> bytes) {
   return text;
 }
 
-/// The build id among the notes of one segment, which lie one after the other: a head, an owner's
-/// name and a description, each padded to `align`.
+/// The build id among the notes of one segment. Notes follow each other: a header, an owner's name
+/// and a description, each padded to `align`.
 std::string find_build_id(const unsigned char* at, std::size_t size, std::size_t align) {
   const auto padded = [align](std::size_t length) { return (length + align - 1) / align * align; };
   const unsigned char* const end = at + size;
@@ -32,7 +32,7 @@ std::string find_build_id(const unsigned char* at, std::size_t size, std::size_t
   return {};
 }
 
-/// Called for the program first and then for its libraries; the program is all that is asked for.
+/// Called first for the program and then for its libraries; only the program is of interest.
 int read_program(dl_phdr_info* program, std::size_t, void* out) {
   auto& build_id = *static_cast<std::string*>(out);
   for (const ElfW(Phdr) & segment : std::span(program->dlpi_phdr, program->dlpi_phnum)) {

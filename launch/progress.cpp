@@ -14,8 +14,8 @@
 namespace rubato {
 namespace {
 
-/// Whether a terminal shows what goes to stderr. A rank's stderr is a pipe that mpirun copies to
-/// its own, so it is mpirun's that counts there.
+/// Whether stderr ends up on a terminal. A rank's stderr is a pipe that mpirun copies to its own,
+/// so there mpirun's counts.
 bool stderr_is_shown() {
   if (isatty(STDERR_FILENO) != 0) return true;
   const std::string parent = concat("/proc/", getppid());

@@ -9,8 +9,8 @@
 namespace rubato {
 namespace {
 
-/// What this rank was started with. Nothing has been done by now that takes time: a rank that does
-/// not come is not there.
+/// Compares what the ranks were started with. Nothing slow has been done yet, so a rank that does
+/// not arrive is missing.
 Statement describe_start(const std::string& command, const Result<Config>& config) {
   if (!config) return {config.error().message, {}};
   Statement statement;
@@ -26,7 +26,7 @@ Statement describe_start(const std::string& command, const Result<Config>& confi
   return statement;
 }
 
-/// A failure of rank 0 is everybody's.
+/// A failure of rank 0 is a failure of all ranks.
 Status prepare_loading(const std::function<Status()>& before_loading) {
   const Status mine = before_loading();
   const Status agreed = agree("what they need besides the model",

@@ -32,7 +32,7 @@ std::int64_t count_lines(const std::string& file) {
   return lines;
 }
 
-/// Opens both files; what is in the way, or nothing.
+/// Opens both files. Returns the problem, or nothing.
 std::string open_files(const BatchArguments& arguments, std::ifstream& in, std::ofstream& out) {
   in.open(arguments.input);
   if (!in) return concat("cannot read ", arguments.input, ": ", std::strerror(errno));
@@ -44,7 +44,7 @@ std::string open_files(const BatchArguments& arguments, std::ifstream& in, std::
   return {};
 }
 
-/// Rank 0: the batch on a thread of its own beside the engine, which has the calling thread.
+/// Rank 0: the batch on a thread of its own; the engine has the calling thread.
 int run_front(const BatchArguments& arguments, const Config& config, EngineHost& host) {
   Result<TextSide> text = load_text_side(config, host.model());
   std::ifstream in;
@@ -76,7 +76,7 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
   return 0;
 }
 
-/// As asked for, but that a line waits for its places for as long as it takes.
+/// The given configuration, but lines wait for slots without a time limit.
 Result<Config> batch_config(const ConfigOptions& options) {
   Result<Config> config = options.load();
   if (config) config->engine.queue_timeout_s = 0;

@@ -29,7 +29,7 @@ struct ServeArguments {
   std::string ready_file;
 };
 
-/// Files that are open beside clients' connections: the checkpoint, the log, the other ranks.
+/// Open files besides clients' connections: the checkpoint, the log, the other ranks.
 constexpr int kOtherFiles = 256;
 
 void make_room_for_connections(int connections) {
@@ -42,7 +42,7 @@ void make_room_for_connections(int connections) {
                      " files (ulimit -Hn): further connections will wait"));
 }
 
-/// Rank 0's front end, which has nothing to serve yet but says so. The other ranks have none.
+/// Rank 0's front end, which answers that the model is loading. The other ranks have none.
 std::unique_ptr<Server> make_front(std::optional<ServerConfig> settings) {
   if (!settings) return nullptr;
   return std::make_unique<Server>(*std::move(settings));
@@ -56,7 +56,7 @@ Status begin_listening(const ServerSection& config, Server& server) {
   return listening;
 }
 
-/// Says where the server is, first in the file that somebody may wait for.
+/// Announces the server's URL, first in the file that a script may wait for.
 Status announce(const std::string& url, const std::filesystem::path& ready_file) {
   if (!ready_file.empty()) {
     std::filesystem::path unfinished = ready_file;
@@ -78,7 +78,7 @@ Status announce(const std::string& url, const std::filesystem::path& ready_file)
   return {};
 }
 
-/// Rank 0: the front end, beside the engine, which has the calling thread until it is drained.
+/// Rank 0: the front end; the engine has the calling thread until it is drained.
 int serve_front(const Config& config,
                 EngineHost& host,
                 StopSignals& signals,
@@ -117,7 +117,7 @@ int serve_front(const Config& config,
     return fail(ready.error(), asked_wrongly ? kCannotStart : kFailed);
   }
   server.stop_accepting();
-  // The engine has answered everything; what is left is to write it out.
+  // The engine has answered everything; wait until the answers are written.
   const auto written_by = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   while (server.active_requests() > 0 && std::chrono::steady_clock::now() < written_by)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -127,7 +127,7 @@ int serve_front(const Config& config,
   return end_of_engine(status);
 }
 
-/// The other ranks: the engine, for as long as rank 0 has it run.
+/// The other ranks: the engine, until rank 0 ends it.
 int serve_back(EngineHost& host, StopSignals& signals) {
   signals.listen([](int) {});  // rank 0 drains for all
   if (!agree("the front end", {})) return kCannotStart;
@@ -150,7 +150,7 @@ int serve(const ServeArguments& arguments, ProgramArguments program) {
   const std::unique_ptr<Server> server = make_front(std::move(settings));
   const auto listen = [&] { return server ? begin_listening(config->server, *server) : Status(); };
   const Result<Rank> rank = start_rank(mpi, "serve", config, listen);
-  // An address that is taken may be free again; the rest would fail alike.
+  // An address in use may become free; other errors would occur again.
   if (!rank) return rank.error().param == kBeforeLoading ? kFailed : kCannotStart;
   if (!server) return serve_back(*rank->engine, signals);
   return serve_front(rank->config, *rank->engine, signals, *server, arguments.ready_file);

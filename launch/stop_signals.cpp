@@ -8,7 +8,7 @@
 namespace rubato {
 namespace {
 
-// How soon the listener notices that it should end; signals themselves are taken at once.
+// How soon the listener notices that it should end; signals are handled at once.
 constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 100'000'000};
 
 sigset_t stop_signals() {

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kMagic = 0x31534252;  // "RBS1"
 constexpr std::size_t kMostTextBytes = 2000;
 constexpr std::size_t kMostFactsShown = 8;
-constexpr std::string_view kNothing = "nothing";  // what a rank without the fact has
+constexpr std::string_view kNothing = "nothing";  // the value on a rank without the fact
 
 /// "rank 0", "ranks 0, 2-5".
 std::string name_ranks(std::span<const int> ranks) {
@@ -26,7 +26,7 @@ std::string name_ranks(std::span<const int> ranks) {
   return concat(ranks.size() == 1 ? "rank " : "ranks ", list);
 }
 
-/// The different texts of the ranks with the ranks that have each, in the order of their first.
+/// The ranks' different texts, each with the ranks that have it, in order of first occurrence.
 using Groups = std::vector<std::pair<std::string, std::vector<int>>>;
 
 /// "0.9 (rank 0), 0.5 (ranks 1-3)"

@@ -13,8 +13,8 @@ void SingleCommunicator::all_gather(const at::Tensor& mine, at::Tensor& all) {
 
 namespace {
 
-constexpr int kBlock = 256;      // floats summed at a time: the levels stay in the first cache
-constexpr int kMostLevels = 16;  // of the tree: far more ranks than there are
+constexpr int kBlock = 256;      // floats summed at a time: the levels stay in the L1 cache
+constexpr int kMostLevels = 16;  // of the tree: enough for far more ranks than are used
 using Block = std::array<float, kBlock>;
 
 void add(const float* left, const float* right, int size, Block& sum) {
@@ -38,8 +38,8 @@ void tree_sum_block(const float* parts, int num_parts, std::int64_t stride, int 
     }
     if (p + 2 < num_parts) levels[level] = sum;
   }
-  // A count that is no power of two leaves several levels, the lowest of them in `sum`: the later,
-  // smaller ones join the earlier from the right.
+  // A count that is not a power of two leaves several levels, the lowest of them in `sum`: the
+  // later, smaller ones join the earlier from the right.
   for (int level = std::countr_zero(static_cast<unsigned>(num_parts)) + 1; num_parts >> level != 0;
        ++level) {
     if ((num_parts >> level & 1) != 0) add(levels[level].data(), sum.data(), size, sum);

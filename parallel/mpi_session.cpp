@@ -16,21 +16,21 @@
 namespace rubato {
 namespace {
 
-/// mpirun killed by SIGKILL would leave its ranks behind: let the kernel end them with it. A rank
-/// that mpirun did not start has some shell as its parent and must outlive it.
+/// If mpirun is killed by SIGKILL, the kernel ends its ranks with it. A process that mpirun did not
+/// start has another parent, a shell for example, and must outlive it.
 void end_with_mpirun() {
   if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /// Ranks of one machine exchange tens of kilobytes many times a step. OpenMPI's shared-memory
-/// transport asks before it sends more than 4 KiB, which costs a second meeting of the two ranks;
-/// up to this size it now just sends, three times as fast. What the user has set, stays.
+/// transport handshakes before it sends more than 4 KiB, which costs another round trip; up to this
+/// size it now sends at once, three times as fast. A value set by the user is kept.
 void prefer_eager_messages() {
   setenv("OMPI_MCA_btl_vader_eager_limit", "65536", /*overwrite=*/0);
 }
 
-/// How long the ranks wait for each other when they leave.
+/// How long the ranks wait for each other at the end.
 constexpr std::chrono::seconds kGoodbye{10};
 
 /// Signal handler: async-signal-safe calls only.
@@ -84,9 +84,9 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 }
 
 MpiSession::~MpiSession() {
-  // The others do not know of an exception here: mpirun ends them when this process has ended.
+  // The others do not know about an exception here: mpirun ends them when this process has ended.
   if (std::uncaught_exceptions() > 0) return;
-  // Some have less to finish than others; rank 0 comes last, and waits for nobody for long.
+  // Some have less to finish than others; rank 0 arrives last and does not wait long for any.
   MPI_Request request = MPI_REQUEST_NULL;
   RUBATO_MPI(MPI_Ibarrier(MPI_COMM_WORLD, &request));
   detail::wait_for(request, {"leaving, part", 1}, rank_ == 0 ? kGoodbye : std::chrono::seconds(0));
@@ -126,7 +126,7 @@ Status agree(const std::string& what, const Statement& mine, std::chrono::millis
   std::vector<Statement> by_rank;
   for (const std::string& text : gather_texts(encode(mine), what, deadline)) {
     Result<Statement> statement = decode_statement(text);
-    // A rank that cannot be understood has failed, in the eyes of all others.
+    // A rank whose statement cannot be decoded has failed, as far as the others know.
     by_rank.push_back(statement ? *std::move(statement) : Statement{statement.error().message, {}});
   }
   return compare(what, by_rank);

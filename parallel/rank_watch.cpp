@@ -12,10 +12,10 @@
 namespace rubato {
 namespace {
 
-/// From when on a rank is late, which makes the server not ready, if not lost before.
+/// How long after its time a rank is late, which makes the server not ready.
 constexpr std::chrono::milliseconds kLate{1000};
 
-/// Between two looks at a request pass milliseconds; this much, and the process did not run.
+/// Two looks at a request are milliseconds apart; if more than this, the process did not run.
 constexpr std::chrono::milliseconds kStall{500};
 
 std::string name(detail::Operation operation) {

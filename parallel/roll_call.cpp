@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kTag = 0;
 
-/// What a rank waits in, as text, cut.
+/// What a rank waits in, as truncated text.
 using Message = std::array<char, 64>;
 constexpr int kMessageBytes = sizeof(Message);
 

@@ -7,7 +7,7 @@
 namespace rubato {
 namespace {
 
-/// Between two looks; of one that took longer, that is what counts.
+/// Between two checks; a longer interval counts as at most twice this.
 constexpr std::chrono::milliseconds kLook{50};
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 /// half a horizon, so that most steps change nothing.
 Position reach_from(const PolicyParams& params, const SequenceView& sequence, Position first_mask) {
   const bool has_suffix = sequence.block_end < sequence.canvas_length;
-  if (has_suffix) return sequence.canvas_length;  // what is filled in leads up to it
+  if (has_suffix) return sequence.canvas_length;  // the canvas must reach it
   const std::int64_t stride = std::max(1, params.horizon / 2);
   const std::int64_t wanted = std::int64_t{first_mask} - sequence.prompt_length + params.horizon;
   const std::int64_t generated = (wanted + stride - 1) / stride * stride;
@@ -26,7 +26,7 @@ Position reach(const PolicyParams& params, const SequenceView& sequence) {
   return reach_from(params, sequence, first_mask(sequence));
 }
 
-/// The step before's reach: its first mask was the first that it committed, or still is one.
+/// The previous step's reach: its first mask is the first that it committed, or still a mask.
 Position reach_before(const PolicyParams& params, const SequenceView& sequence) {
   Position first = first_mask(sequence);
   if (!sequence.committed_last.empty()) first = std::min(first, sequence.committed_last.front());
@@ -35,7 +35,7 @@ Position reach_before(const PolicyParams& params, const SequenceView& sequence) 
 
 Refresh refresh(const PolicyParams& params, const SequenceView& sequence) {
   if (sequence.step == 0) return Refresh::kFull;
-  // What has just come into reach has no attention from before to compare with.
+  // Positions that have just come into reach have no earlier attention to compare with.
   const bool grows = reach(params, sequence) > reach_before(params, sequence);
   return grows ? Refresh::kNone : Refresh::kByDrift;
 }

@@ -16,7 +16,7 @@ StepQuery query(const PolicyParams& params, const SequenceView& sequence) {
 
 }  // namespace
 
-/// Elastic-Cache's rows with a clock in place of the drift test.
+/// Elastic-Cache's rows, with a fixed refresh interval instead of the drift test.
 const Policy kIntervalPolicy = {
     .name = "interval",
     .summary = "elastic's rows, refreshed whole every refresh_every steps",

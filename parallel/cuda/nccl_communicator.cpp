@@ -15,16 +15,16 @@
 namespace rubato {
 namespace {
 
-/// How long the ranks may take to find each other and to lay their connections, which over several
-/// machines takes many seconds.
+/// How long the ranks may take to find each other and to connect, which across several machines
+/// takes many seconds.
 constexpr std::chrono::seconds kStart{60};
 
 void check(ncclResult_t result, const char* call) {
   RUBATO_CHECK(result == ncclSuccess, call, ": ", ncclGetErrorString(result));
 }
 
-/// NCCL's calls block (a communicator that does not takes a thread for each collective), so that a
-/// rank which does not come is noticed by a watchdog.
+/// NCCL's calls block (a non-blocking communicator takes a thread for each collective), so a
+/// watchdog notices a missing rank.
 class NcclCommunicator final : public DeviceCommunicator {
  public:
   NcclCommunicator(Communicator& host, std::chrono::milliseconds deadline)
@@ -40,7 +40,7 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
   ~NcclCommunicator() override {
-    // Finalize waits for what is under way; a group that ends early has been ended by `wait`.
+    // Finalize waits for pending work; a group that ends early has been ended by `wait`.
     const Watchdog::Watch watch(watchdog_, "the end of NCCL", deadline_);
     static_cast<void>(ncclCommFinalize(communicator_));
     static_cast<void>(ncclCommDestroy(communicator_));

@@ -3,8 +3,8 @@
 namespace rubato {
 namespace {
 
-/// Far below every real logit, so that the probability is 0, and yet finite: differences of two are
-/// numbers.
+/// Far below every real logit, so that the probability is 0, yet finite, so that the difference of
+/// two is a number.
 constexpr float kNever = -1e30f;
 
 }  // namespace

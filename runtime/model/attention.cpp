@@ -9,7 +9,7 @@
 
 namespace rubato {
 
-/// What the head tasks of a layer share.
+/// The data that the head tasks of a layer share.
 struct Attention::Work {
   int layer;
   const RowPass& pass;

@@ -10,15 +10,15 @@
 namespace rubato {
 namespace {
 
-/// Rows that go through a layer's matrices at a time: more would not be faster, and what lies
-/// between two matrices takes memory by the row.
+/// Rows that go through a layer's matrices at a time: more would not be faster, and the
+/// intermediate results take memory per row.
 constexpr std::int64_t kRowsAtATime = 512;
 
-/// Rows that go through the layers together, if of more than one sequence: what a pass keeps takes
-/// memory by the row, too.
+/// Rows that go through the layers together, if of more than one sequence: a pass also takes memory
+/// per row.
 constexpr std::int64_t kRowsTogether = 2048;
 
-/// Logits that exist at a time, 64 MiB: how many rows the head runs over is the clients' choice.
+/// Logits that exist at a time, 64 MiB: clients choose how many rows the head runs over.
 constexpr int kLogitsAtATime = 16 << 20;
 
 void for_each_part(std::int64_t rows, auto&& visit) {
@@ -26,8 +26,8 @@ void for_each_part(std::int64_t rows, auto&& visit) {
     visit(first, std::min(kRowsAtATime, rows - first));
 }
 
-/// Calls visit(first, end) for the sequences that go through the layers together, which nobody can
-/// tell from the results. `rows_of` gives a sequence's rows.
+/// Calls visit(first, end) for each group of sequences that go through the layers together; the
+/// grouping does not change results. `rows_of` returns a sequence's number of rows.
 void for_each_group(int num_sequences, auto&& rows_of, auto&& visit) {
   for (int first = 0, end = 0; first < num_sequences; first = end) {
     for (std::int64_t rows = 0; end < num_sequences; ++end) {
@@ -126,7 +126,7 @@ void CpuModel::refresh_together(std::span<const StepSequence> sequences,
 }
 
 void CpuModel::layer(int b, RowPass& pass) {
-  // Those who join at this layer stand last; their projections are in the cache.
+  // The sequences that join at this layer come last; their projections are in the cache.
   std::int64_t projected = 0;
   for (const PassSequence& part : pass.sequences) projected += part.from_cache ? 0 : part.num_rows;
   hidden_cache_.store(b, pass, projected, hidden_.floats(0));
@@ -207,7 +207,7 @@ void CpuModel::mlp(int b, float* hidden, std::int64_t rows) {
 }
 
 void CpuModel::keep_eligible_rows(const RowPass& pass) {
-  // The last layer left the eligible rows only, in order of the pass's sequences.
+  // The last layer left only the eligible rows, in order of the pass's sequences.
   const float* row = hidden_.floats(0);
   for (const PassSequence& part : pass.sequences) {
     const std::int64_t count = part.num_rows * std::int64_t{shape_.d_model};
@@ -219,7 +219,7 @@ void CpuModel::keep_eligible_rows(const RowPass& pass) {
 
 void CpuModel::drop_to_eligible(RowPass& pass) {
   std::vector<Position> kept;
-  std::vector<std::int64_t> rows, attended_rows;  // where they stand now
+  std::vector<std::int64_t> rows, attended_rows;  // their current places
   for (PassSequence& part : pass.sequences) {
     const auto positions = pass.positions_of(part);
     const auto first = static_cast<int>(kept.size());
@@ -267,8 +267,8 @@ void CpuModel::embed(const RowPass& pass) {
 
 void CpuModel::reduce_refreshed_mass(std::span<const StepSequence> sequences,
                                      std::span<const int> boundaries) {
-  // The reuse pass's sums are whole by now; only the layers that were computed anew hold this
-  // rank's part.
+  // The reuse pass's sums are already added up; only the recomputed layers have just this rank's
+  // part.
   const auto for_each_part = [&](auto&& visit) {
     std::int64_t begin = 0;
     for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {

@@ -12,7 +12,7 @@ void narrow_row(const float* from, std::int64_t count, Storage storage, void* to
     std::memcpy(to, from, count * sizeof(float));
     return;
   }
-  auto* halves = static_cast<std::uint16_t*>(to);  // the values are bfloat16's already
+  auto* halves = static_cast<std::uint16_t*>(to);  // the values are already rounded to bfloat16
   for (std::int64_t i = 0; i < count; ++i)
     halves[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(from[i]) >> 16);
 }

@@ -23,7 +23,7 @@ void assign(float value, std::uint16_t& to) {
   to = to_bfloat16(value);
 }
 
-/// Puts the rows [begin, end) of W where the panels want them.
+/// Copies rows [begin, end) of W into the panels.
 template <class T>
 void pack(const float* rows, std::int64_t begin, std::int64_t end, std::int64_t k, T* panels) {
   for (std::int64_t row = begin; row < end; ++row, rows += k) {

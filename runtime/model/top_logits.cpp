@@ -21,11 +21,11 @@ void append_top(std::span<const float> logits,
                 TokenId first_id,
                 int count,
                 std::vector<double>& out) {
-  std::vector<Entry> best;  // a heap, the last of them in front
+  std::vector<Entry> best;  // a heap with the worst in front
   const auto most = static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const Entry entry{logits[i], first_id + static_cast<TokenId>(i)};
-    if (std::isnan(entry.logit)) continue;  // it has no place in any order
+    if (std::isnan(entry.logit)) continue;  // cannot be ordered
     if (best.size() == most) {
       if (!kComesFirst(entry, best.front())) continue;
       std::ranges::pop_heap(best, kComesFirst);

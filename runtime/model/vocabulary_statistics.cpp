@@ -15,7 +15,7 @@
 namespace rubato {
 namespace {
 
-/// The ids of some logits by probability, ties to the lowest; sorted only as far as is asked for.
+/// The ids of some logits by probability, ties to the lowest; sorted only as far as needed.
 class MostProbable {
  public:
   explicit MostProbable(std::span<const float> logits) : logits_(logits), order_(logits.size()) {
@@ -114,7 +114,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
     for (const Position position : sequence.query.eligible) {
       RowMerge merged = merge_row(row++);
       merged_.push_back(merged);
-      if (!merged.finite()) {  // on all ranks alike: none exchanges more of this row
+      if (!merged.finite()) {  // the same on all ranks: none exchanges more of this row
         candidates.push_back({.position = position, .finite = false});
         continue;
       }
@@ -188,7 +188,7 @@ void VocabularyStatistics::describe(const StepSequence& sequence,
     *group_out++ = statistics.sum;
     most = std::max(most, statistics.max);
   }
-  // (The last id, should there be no number among the logits.)
+  // (The last id, if all logits are NaN.)
   const auto index =
       static_cast<int>(std::find(logits, logits + shape_.local_vocabulary() - 1, most) - logits);
   const bool noised = sequence.sampling.temperature > 0 && !truncates(sequence.sampling);
@@ -221,7 +221,7 @@ VocabularyStatistics::Scored VocabularyStatistics::noised_pick(const StepSequenc
   };
   Scored pick = scored(logits, most_probable, score_of(most_probable));
   for (int i = 0; i < shape_.local_vocabulary(); ++i) {
-    // Noise takes long to make, and no noise could lift most ids over the best.
+    // Noise is expensive, and for most ids no noise could lift them above the best.
     if (logits[i] / sampling.temperature + kMostGumbelNoise < pick.score) continue;
     const Scored other = scored(logits, i, score_of(i));
     if (other.score > pick.score || (other.score == pick.score && other.id < pick.id)) pick = other;
@@ -267,8 +267,8 @@ TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
                                                std::span<const float> logits,
                                                double& logit) {
   const SamplingParams& sampling = sequence.sampling;
-  // How much all ids weigh at this temperature, without which no rank knows what its own are worth:
-  // by groups of ids and in their order, so that it does not depend on the number of ranks.
+  // The sum over all ids at this temperature, which every rank needs for its probabilities: added
+  // by groups of ids in order, so that it does not depend on the number of ranks.
   const std::size_t group_size = logits.size() / groups_;
   std::vector<double> of_groups;
   for (int group = 0; group < groups_; ++group) {

@@ -13,7 +13,7 @@ class Loader {
   Loader(const ModelShape& shape, const Checkpoint& checkpoint)
       : shape_(shape), checkpoint_(checkpoint) {}
 
-  /// A norm's weights, which every rank has whole.
+  /// A norm's weights, which every rank holds completely.
   std::vector<float> norm(TensorKind kind, int layer = 0) const {
     const TensorView tensor = checkpoint_.tensor(kind, layer);
     std::vector<float> out(tensor.cols);

@@ -9,7 +9,7 @@
 namespace rubato {
 namespace {
 
-/// What Python's str.strip() and Jinja's trim take away.
+/// The white space that Python's str.strip() and Jinja's trim remove.
 std::string_view stripped(std::string_view text) {
   static constexpr std::string_view kSpaces[] = {" ",
                                                  "\t",
@@ -50,7 +50,7 @@ std::string_view stripped(std::string_view text) {
   return text;
 }
 
-/// The marks by which LLaDA's template is known, white space aside.
+/// The strings by which LLaDA's template is recognised, ignoring white space.
 bool is_llada(std::string_view text) {
   for (const char* mark : {"<|start_header_id|>",
                            "<|end_header_id|>",

@@ -46,8 +46,8 @@ int combining_class(utf8proc_int32_t point) {
   return utf8proc_get_property(point)->combining_class;
 }
 
-/// Puts every run of combining marks in canonical order. (utf8proc_map's own sorting takes
-/// quadratic time, which a client could use to stop the server.)
+/// Puts every run of combining marks in canonical order. (utf8proc_map's own sort takes quadratic
+/// time, which a client could use to block the server.)
 void order_marks(Points& points) {
   const auto is_mark = [](utf8proc_int32_t point) { return combining_class(point) != 0; };
   for (auto at = points.begin(); at != points.end();) {
@@ -59,9 +59,9 @@ void order_marks(Points& points) {
   }
 }
 
-/// `points`, in canonical order, composed where the options say so. utf8proc 2.8 takes U+11A7 after
-/// a Hangul syllable for a final consonant, which it is one short of, and swallows it: it is kept
-/// from seeing it there. (It composes with nothing, so the text may be cut before it.)
+/// `points`, in canonical order, composed if the options say so. utf8proc 2.8 mistakes U+11A7 after
+/// a Hangul syllable for a final consonant (these start one later) and drops it, so the text is cut
+/// before it. (This is safe: U+11A7 composes with nothing.)
 Points composed(Points& points, utf8proc_option_t options) {
   constexpr utf8proc_int32_t kBeforeFinals = 0x11a7;
   Points out;

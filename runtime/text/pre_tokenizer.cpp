@@ -11,8 +11,8 @@
 namespace rubato {
 namespace {
 
-/// Finds matches within a bounded number of steps: an expression that a tokenizer should have needs
-/// a few for each byte, and one like (a+)+b would take a client's text to stop the server.
+/// Finds matches within a bounded number of steps: a sensible tokenizer's expression needs a few
+/// per byte, while with one like (a+)+b a client's text could block the server.
 class Matcher {
  public:
   Matcher(const pcre2_code* code, std::string_view text)
@@ -25,7 +25,7 @@ class Matcher {
     pcre2_set_match_limit(limits_.get(), static_cast<std::uint32_t>(steps));
   }
 
-  /// The begin and end of the first match from `from` on; null when there is none.
+  /// Begin and end of the first match from `from` on; null if there is none.
   const PCRE2_SIZE* find(std::size_t from) const {
     int found = run(from, 0);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = run(from, PCRE2_NO_JIT);
@@ -54,7 +54,7 @@ class Matcher {
   std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match_;
 };
 
-/// The pattern in PCRE2's words. PCRE2 counts U+180E among white space (Perl's older tables);
+/// The pattern translated for PCRE2. PCRE2 counts U+180E among white space (Perl's older tables);
 /// Unicode and the expression library that tokenizers are trained with do not.
 std::string with_unicode_spaces(const std::string& pattern) {
   std::string out;
@@ -122,7 +122,7 @@ std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
   while (from < text.size()) {
     const PCRE2_SIZE* range = matcher.find(from);
     if (range == nullptr) break;
-    if (range[1] == range[0]) {  // an empty match cuts nothing: look one character on
+    if (range[1] == range[0]) {  // an empty match splits nothing: continue one character later
       do ++from;
       while (from < text.size() && (text[from] & 0xc0) == 0x80);
       continue;

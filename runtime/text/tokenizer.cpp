@@ -12,8 +12,7 @@ namespace {
 // bytes, the other at least 1; composing makes a third of a text's bytes at least (UAX #15).
 constexpr std::size_t kMostShrinking = 4 * 3;
 
-/// A merge that could be made between a symbol and its right neighbour, best first: lowest rank,
-/// then leftmost.
+/// A possible merge of a symbol with its right neighbour, best first: lowest rank, then leftmost.
 struct Proposal {
   std::int32_t rank;
   std::int32_t left;  // index of the left symbol

@@ -128,7 +128,7 @@ SpecialFrame read_post_processor(const json::object& file) {
   bool template_seen = false;
   for (const json::object* part : parts_of(*processor, "processors", "post_processor")) {
     const std::string type = text_at(*part, "type", "post_processor");
-    if (type == "ByteLevel") continue;  // moves offsets only, which nobody asks for
+    if (type == "ByteLevel") continue;  // only moves offsets, which are not used
     if (type != "TemplateProcessing")
       fail_loading(concat("post_processor '",
                           type,
