@@ -6,31 +6,30 @@
 
 namespace rubato {
 
-/// What numbers were taken on.
+/// The machine that numbers were measured on.
 struct Machine {
   std::string cpu;  ///< the model, as the kernel names it
   int cores = 0;    ///< that this process may use
   std::int64_t memory_bytes = 0;
 };
 
-/// This one; empty and 0 where the kernel does not say.
+/// This machine; unknown values are empty or 0.
 Machine this_machine();
 
-/// How many threads wanted to run, on average over the last minute; negative where the kernel does
-/// not say.
+/// The load average of the last minute; negative if unknown.
 double load_average();
 
-/// Memory that this process holds now; 0 where the kernel does not say.
+/// This process's resident memory; 0 if unknown.
 std::int64_t resident_bytes();
 
-/// Where numbers come from: everything a reader needs to take them again.
+/// The source of numbers: everything needed to measure them again.
 struct Provenance {
   std::string version;
   std::string commit;   ///< of the sources
   std::string command;  ///< without mpirun
   std::string started;  ///< UTC
-  int ranks = 1;        ///< 0: no engine ran in this process; then the next two say nothing
-  int threads = 1;      ///< of a rank
+  int ranks = 1;        ///< 0: no engine ran in this process, and the next two are unused
+  int threads = 1;      ///< per rank
   std::string kernels;  ///< the instruction set
   Machine machine;
   double load_before = 0;

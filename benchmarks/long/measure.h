@@ -14,18 +14,18 @@ namespace rubato {
 
 struct LongOptions {
   std::vector<int> canvases = {256, 512, 1024, 2048, 4096};  ///< positions, the prompt included
-  int prompt = 64;                                           ///< positions of it, random ids
+  int prompt = 64;                                           ///< its length, of random ids
   ProbeLimits limits;
-  int repeat = 1;  ///< how often each is measured; steps are pooled
+  int repeat = 1;  ///< how often each is measured, steps pooled
 };
 
-/// The steps of one sort: full (0), refreshed from a layer up, or reuse alone (none).
+/// The steps of one kind: full (boundary 0), refreshed from a layer up, or reuse only (none).
 struct StepSort {
   int count = 0;
   double median_ms = 0;
   double least_ms = 0;
   double most_ms = 0;
-  std::int64_t rows = 0;  ///< of a step, on average
+  std::int64_t rows = 0;  ///< per step, on average
 };
 
 /// What one policy did on one canvas.
@@ -34,7 +34,7 @@ struct LongMeasurement {
   std::string contender;
   GenerationRequest request;
   std::vector<StepSample> steps;    ///< of all repetitions
-  std::int64_t resident_bytes = 0;  ///< rank 0's memory, after it
+  std::int64_t resident_bytes = 0;  ///< rank 0's memory afterwards
 
   double seconds() const;
   std::int64_t tokens() const;
@@ -52,9 +52,9 @@ struct LongProgress {
   int total = 0;
 };
 
-/// Measures every policy on every canvas, ascending, the policies in turn within a canvas. A probe
-/// of two steps before each canvas touches its memory and is not counted. EOS is a token like any
-/// other. Errors: a parameter that does not exist or is out of range; a generation that failed.
+/// Measures every policy on every canvas, in ascending order, the policies in turn for each canvas.
+/// A probe of two steps before each canvas touches its memory and is not counted. `ignore_eos` is
+/// set. Errors: a parameter that does not exist or is out of range; a generation that failed.
 Result<std::vector<LongMeasurement>> measure_long(
     const std::vector<Contender>& contenders,
     const LongOptions& options,

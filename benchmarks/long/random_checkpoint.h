@@ -9,7 +9,7 @@
 
 namespace rubato {
 
-/// The sizes of a model made up for measuring.
+/// The sizes of a random model.
 struct RandomShape {
   int layers = 6;
   int width = 256;
@@ -24,13 +24,12 @@ std::string describe(const RandomShape& shape);
 
 ModelConfig config_of(const RandomShape& shape);
 
-/// A temporary folder with config.json and weights, removed with the object. The same shape gives
-/// the same weights everywhere: projections that keep a row's size, queries and keys twice that, so
-/// that attention is not uniform. No tokenizer.
+/// A temporary folder with config.json and weights, removed by the destructor. The same shape gives
+/// the same weights on every machine: projections that preserve a row's magnitude, queries and keys
+/// that double it, so that attention is not uniform. No tokenizer.
 class RandomCheckpoint {
  public:
-  /// Errors: kInvalidArgument, for sizes that do not go together or a folder that cannot be
-  /// written.
+  /// Errors: kInvalidArgument, for inconsistent sizes or a folder that cannot be written.
   static Result<RandomCheckpoint> write(const RandomShape& shape);
 
   RandomCheckpoint(RandomCheckpoint&& other) noexcept;

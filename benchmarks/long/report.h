@@ -10,10 +10,10 @@
 
 namespace rubato {
 
-/// What the numbers were taken on.
+/// The circumstances of a measurement.
 struct LongSetup {
   Provenance provenance;
-  std::string model;  ///< its name, or what its random weights look like
+  std::string model;  ///< its name, or its random shape
   bool random = false;
   std::string dtype;
   int num_layers = 0;
@@ -29,10 +29,10 @@ struct CostGrowth {
   Growth growth;
 };
 
-/// Of every policy and sort of step that was seen on two canvases or more.
+/// For every policy and kind of step that occurred on at least two canvases.
 std::vector<CostGrowth> growths(std::span<const LongMeasurement> measurements);
 
-/// Tables for people: a block a canvas, refreshes by the layer they begin with, growth.
+/// Tables for people: a block per canvas, refreshes by first layer, growth.
 std::string to_table(std::span<const LongMeasurement> measurements, const LongSetup& setup);
 
 /// The same as one JSON object, with every parameter.

@@ -9,27 +9,27 @@
 
 namespace rubato {
 
-/// One step of a generation, by the engine's own clock: waiting for the next request is in none.
+/// One step of a generation, timed by the engine: without the wait for the next request.
 struct StepSample {
   std::optional<int> boundary;  ///< first refreshed layer; none: no refresh; 0: a full forward
-  double milliseconds = 0;      ///< of the step, its collectives included
-  double collective_ms = 0;     ///< of these, in collectives, waiting for other ranks included
+  double milliseconds = 0;      ///< including collectives
+  double collective_ms = 0;     ///< the part in collectives, including waits for other ranks
   std::int64_t rows = 0;        ///< computed, summed over layers
   std::int64_t tokens = 0;      ///< committed
 };
 
-/// How far a probe goes.
+/// The length of a probe.
 struct ProbeLimits {
   int steps = 32;
-  std::chrono::milliseconds budget{30'000};  ///< no step begins after it, but for the first two
+  std::chrono::milliseconds budget{30'000};  ///< no step starts after it, except the first two
 };
 
-/// Nanoseconds spent in collectives since the start, to be asked on the engine's thread.
+/// Returns the nanoseconds spent in collectives since the start; called on the engine thread.
 using CollectiveClock = std::function<std::int64_t()>;
 
 /// Runs the first steps of a generation alone on an idle engine, cancels it and waits until the
-/// engine is idle again. The request needs `trace`. Not on the engine's thread. Errors: those of
-/// the generation.
+/// engine is idle again. The request needs `trace`. Do not call on the engine thread. Errors: those
+/// of the generation.
 Result<std::vector<StepSample>> probe_steps(GenerationClient& client,
                                             const GenerationRequest& request,
                                             const ProbeLimits& limits,

@@ -13,24 +13,24 @@
 namespace rubato {
 
 struct ComparisonOptions {
-  int count = 100;                   ///< questions of a task, or as many as it has
+  int count = 100;                   ///< questions per task, if it has as many
   std::vector<int> lengths = {512};  ///< positions to generate
   int concurrency = 1;               ///< sequences at a time
-  int repeat = 1;                    ///< how often everything is timed
+  int repeat = 1;                    ///< number of timed repetitions
 };
 
 struct ComparisonProgress {
   std::string task;
   std::string contender;
   int length = 0;
-  int done = 0;   ///< generations, of all lengths, tasks, contenders and repetitions
-  int total = 0;  ///< to come to
+  int done = 0;  ///< generations, over all lengths, tasks, contenders and repetitions
+  int total = 0;
 };
 
-/// Asks every contender the same questions of the same engine: only the policy differs. The
-/// contenders take turns, a few questions each, so that what else the machine does meets all alike.
-/// Questions are asked as chat, exactly as a client would. Where there are several lengths, one
-/// that the context has no room for is skipped. Blocks; not on the engine's thread. Errors: a
+/// Asks every contender the same questions on the same engine: only the policy differs. The
+/// contenders take turns, a few questions each, so that other load on the machine affects all
+/// alike. Questions are sent as chat, exactly as by a client. If there are several lengths, those
+/// that do not fit the context are skipped. Blocks; do not call on the engine thread. Errors: a
 /// parameter that does not exist or is out of range, a generation that failed.
 Result<PolicyComparison> compare_policies(
     const std::vector<Task>& tasks,

@@ -10,21 +10,21 @@
 
 namespace rubato {
 
-/// A policy with its commit rule and parameters, as one takes part in the comparison.
+/// A policy with its commit rule and parameters, as compared.
 struct Contender {
-  std::string name;               ///< as it was written
+  std::string name;               ///< as written
   boost::json::object diffusion;  ///< what a client would send
 
   bool operator==(const Contender&) const = default;
 };
 
-/// The comparison that is run when none is named: LLaDA's own sampler first, against which the
-/// others' speed is given, then every policy of this build.
+/// The default comparison: first LLaDA's own sampler, to which speeds are relative, then every
+/// policy of this build.
 std::vector<std::string> default_contenders();
 
 /// Reads "POLICY[:PARAMETER=VALUE]...", parameters being those of a request's `diffusion` object:
-/// "elastic:gamma=0.7:window=32". Whether they exist and what they may be is checked when a request
-/// is made of it. Errors: kInvalidArgument, saying which part is not understood.
+/// "elastic:gamma=0.7:window=32". Names and values are checked when a request is made from it.
+/// Errors: kInvalidArgument, naming the part that cannot be parsed.
 Result<Contender> parse_contender(std::string_view text);
 
 /// The same with alternatives: "elastic:gamma=0.9/0.99:window=8/16" is the four contenders that

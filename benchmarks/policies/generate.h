@@ -14,9 +14,9 @@ struct Generations {
   std::chrono::steady_clock::duration spent{};  ///< from the first submission to the last update
 };
 
-/// Runs `requests` in order, `concurrency` of them at a time. What is timed is generation alone:
-/// the updates are kept as they come and looked at by nobody. Not on the engine's thread. Errors:
-/// the first that a generation ended with or was refused with.
+/// Runs `requests` in order, `concurrency` of them at a time. Only generation is timed: updates
+/// are stored without being processed. Do not call on the engine thread. Errors: the first with
+/// which a generation ended or was refused.
 Result<Generations> generate(GenerationClient& client,
                              std::span<const GenerationRequest> requests,
                              int concurrency);

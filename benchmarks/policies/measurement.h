@@ -17,13 +17,13 @@ struct Measurement {
   int questions = 0;
   int right = 0;
   std::int64_t tokens = 0;                 ///< returned: up to and including the stop
-  std::int64_t committed = 0;              ///< written to the canvas, behind the stop too
-  std::int64_t canvas_positions = 0;       ///< prompts and lengths: what caches are held for
+  std::int64_t committed = 0;              ///< written to the canvas, including behind the stop
+  std::int64_t canvas_positions = 0;       ///< prompts and lengths, for which caches are held
   GenerationStats cost;                    ///< of all questions together
-  std::map<int, std::int64_t> boundaries;  ///< steps that refreshed, by the first layer that was
+  std::map<int, std::int64_t> boundaries;  ///< steps with a refresh, by its first layer
   std::vector<StepTrace> trace;            ///< of the first question
-  std::vector<double> seconds;             ///< of generation, one for each repetition
-  StepTimes times;            ///< where the engine's part of them went, all repetitions together
+  std::vector<double> seconds;             ///< of generation, for each repetition
+  StepTimes times;            ///< the engine's part of them by phase, over all repetitions
   bool repeats_alike = true;  ///< every repetition took the same steps
 
   int length() const { return request.max_tokens; }
@@ -33,7 +33,7 @@ struct Measurement {
   double typical_seconds() const;
   double tokens_per_second() const;
 
-  /// How far the slowest and the fastest repetition lie apart, as a share of the median.
+  /// The difference between the slowest and the fastest repetition, as a share of the median.
   double spread() const;
 
   double tokens_per_pass() const {
@@ -43,7 +43,7 @@ struct Measurement {
     return cost.forward_passes > 0 ? double(cost.refreshes) / cost.forward_passes : 0;
   }
 
-  /// Adds another measurement's counts and times; the trace stays.
+  /// Adds another measurement's counts and times; keeps the trace.
   void add(const Measurement& other);
 };
 

@@ -10,12 +10,12 @@
 
 namespace rubato {
 
-/// A Python child process that runs generated code (tasks/score_python.py), spoken to in JSON
-/// lines over a socket. Make it before MPI is initialised: no process may be started afterwards.
-/// Not thread safe.
+/// A Python child process that runs generated code (tasks/score_python.py), which
+/// communicates in JSON lines over a socket. Make it before MPI is initialised: afterwards no
+/// process may be started. Not thread safe.
 class PythonScorer {
  public:
-  /// Starts `python script`; whether that worked is what `available` says.
+  /// Starts `python script`; `available` says whether that worked.
   PythonScorer(const std::string& python, const std::filesystem::path& script);
 
   /// Ends the child.
@@ -26,9 +26,9 @@ class PythonScorer {
   /// Waits until the child is ready. Errors: kUnavailable, saying why there is none.
   Status available();
 
-  /// Whether `answer` defines a function that gives what the expected one gives, for all inputs.
-  /// What does not run, or not within a few seconds, is wrong. Errors: kUnavailable, when the child
-  /// is gone.
+  /// Whether `answer` defines a function that returns what the expected one returns, for all
+  /// inputs. An answer that fails or takes more than a few seconds is wrong. Errors: kUnavailable,
+  /// if the child has died.
   Result<bool> same_function(const Question& question, std::string_view answer);
 
  private:

@@ -11,12 +11,12 @@ namespace rubato {
 /// How an answer is judged.
 enum class Scoring {
   kNumber,  ///< the number after the last "#### " equals `expected`
-  kPython,  ///< the function `entry` gives what the one in `expected` gives, for every one of
+  kPython,  ///< the function `entry` returns what the one in `expected` returns, for all
             ///< `inputs`
-  kBegins,  ///< its whole lines, of which there are some, are the first ones of `expected`
+  kBegins,  ///< its complete lines (at least one) are the first lines of `expected`
 };
 
-/// One user message and what a right answer to it is.
+/// One user message and its expected answer.
 struct Question {
   std::string text;
   Scoring scoring = Scoring::kNumber;
@@ -34,7 +34,7 @@ struct Task {
 };
 
 /// Reads `folder`/NAME.jsonl, or the file `name` itself when it ends in .jsonl. Errors:
-/// kInvalidArgument, naming the file and line and what is wrong with it, or the tasks there are.
+/// kInvalidArgument, with the file, the line and the problem, or with the available tasks.
 Result<Task> load_task(const std::filesystem::path& folder, const std::string& name);
 
 }  // namespace rubato

@@ -7,7 +7,7 @@
 
 namespace rubato {
 
-/// Where a server listens, taken apart from "http://HOST[:PORT][/PREFIX]".
+/// A server's address, parsed from "http://HOST[:PORT][/PREFIX]".
 struct ServerAddress {
   std::string host;
   std::string port;
@@ -15,12 +15,12 @@ struct ServerAddress {
 
   bool operator==(const ServerAddress&) const = default;
 
-  /// The address as it is shown.
+  /// The address for display.
   std::string url() const;
 };
 
-/// A final slash or "/v1" is taken off, for users paste both. Errors: kInvalidArgument, naming what
-/// is not understood.
+/// Removes a final slash or "/v1", since users paste both. Errors: kInvalidArgument, naming what
+/// cannot be parsed.
 Result<ServerAddress> parse_address(std::string_view url);
 
 }  // namespace rubato

@@ -8,18 +8,18 @@
 
 namespace rubato {
 
-/// What a streamed chat answer says of itself, read as its bytes arrive. Not thread safe.
+/// Reads a streamed chat answer as its bytes arrive. Not thread safe.
 class AnswerReader {
  public:
   /// Takes the next bytes of the body.
   void add(std::string_view bytes);
 
-  bool has_text() const { return has_text_; }  ///< a delta with text has come
-  bool done() const { return done_; }          ///< [DONE] has come
+  bool has_text() const { return has_text_; }  ///< whether a delta with text has arrived
+  bool done() const { return done_; }          ///< whether [DONE] has arrived
   std::int64_t prompt_tokens() const { return prompt_tokens_; }
   std::int64_t output_tokens() const { return output_tokens_; }
 
-  /// What was wrong, in words; empty: nothing.
+  /// The problem, in words; empty: none.
   const std::string& error() const { return error_; }
 
  private:
@@ -33,7 +33,7 @@ class AnswerReader {
   std::string error_;
 };
 
-/// The message of an OpenAI error object, or the beginning of whatever else it is.
+/// The message of an OpenAI error object, or the beginning of any other body.
 std::string error_message(std::string_view body);
 
 }  // namespace rubato

@@ -10,7 +10,7 @@
 
 namespace rubato {
 
-/// A server that was found, and how it is spoken to.
+/// A resolved server, and how to talk to it.
 struct Endpoint {
   ServerAddress address;
   boost::asio::ip::tcp::resolver::results_type addresses;
@@ -18,23 +18,23 @@ struct Endpoint {
   std::chrono::milliseconds timeout;  ///< for a whole answer
 };
 
-/// Looks the host up. Errors: kUnavailable, with the reason.
+/// Resolves the host. Errors: kUnavailable, with the reason.
 Result<Endpoint> find_endpoint(ServerAddress address,
                                std::string key,
                                std::chrono::milliseconds timeout);
 
-/// What was answered; of a body that was handed on as it came, nothing is kept.
+/// The answer; `body` is empty if it was passed to a sink.
 struct HttpReply {
   int status = 0;
   std::string body;
 };
 
-/// Takes a part of the body of an answer with status 200 when it arrives.
+/// Receives each part of the body of an answer with status 200 as it arrives.
 using BodySink = std::function<void(std::string_view)>;
 
-/// One request on a connection of its own: a GET, or a POST where there is a JSON body. `endpoint`
-/// must outlive it. Errors: kUnavailable or kDeadline, in words that are few and the same each
-/// time, for they are counted.
+/// One request on its own connection: a POST if there is a JSON body, else a GET. `endpoint` must
+/// outlive it. Errors: kUnavailable or kDeadline, with few different messages, because they are
+/// counted.
 boost::asio::awaitable<Result<HttpReply>> exchange(const Endpoint& endpoint,
                                                    std::string path,
                                                    std::string json_body,

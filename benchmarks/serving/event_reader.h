@@ -6,12 +6,13 @@
 
 namespace rubato {
 
-/// Cuts a stream of server-sent events into the data of each, as its bytes arrive. Not thread safe.
+/// Splits a stream of server-sent events into the data of each event, as its bytes arrive. Not
+/// thread safe.
 class EventReader {
  public:
   void add(std::string_view bytes) { pending_ += bytes; }
 
-  /// The data of the next whole event, if there is one; events without data are skipped.
+  /// The data of the next complete event, if there is one; skips events without data.
   std::optional<std::string> next();
 
  private:

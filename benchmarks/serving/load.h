@@ -10,12 +10,12 @@
 
 namespace rubato {
 
-/// How requests come: a fixed number at a time, each after the answer before it (closed loop), or
-/// at times of their own, whatever the server does (open loop).
+/// How requests are sent: a fixed number at a time, each after the previous answer (closed loop),
+/// or at given times, regardless of the server (open loop).
 struct LoadLevel {
   int concurrency = 0;     ///< requests at a time; 0: an open loop
   double rate = 0;         ///< of an open loop: requests a second, on average
-  std::uint64_t seed = 0;  ///< of an open loop: of the arrivals
+  std::uint64_t seed = 0;  ///< of an open loop: seed of the arrival times
 
   bool closed() const { return concurrency > 0; }
   std::string name() const;  ///< "8 at a time", "2.5/s"
@@ -23,7 +23,7 @@ struct LoadLevel {
 
 /// Sends a chat request for each body, in order, and waits for all answers: one thread, one
 /// connection a request. A request that fails is a sample with an error. `on_end` is called after
-/// each with how many have ended.
+/// each request with the number that have ended.
 std::vector<RequestSample> run_level(const Endpoint& endpoint,
                                      const LoadLevel& level,
                                      std::span<const std::string> bodies,

@@ -8,14 +8,14 @@
 
 namespace rubato {
 
-/// What a sweep was made with, beside its options.
+/// The circumstances of a sweep, besides its options.
 struct SweepSetup {
   Provenance provenance;  ///< of this program, not of the server
   std::string url;
   std::vector<std::string> tasks;
 };
 
-/// A table for people: a line a level, what the columns mean, and the errors.
+/// A table for people: a line per level, the meaning of the columns, and the errors.
 std::string to_table(const Sweep& sweep, const SweepOptions& options, const SweepSetup& setup);
 
 /// The same as one JSON object, with every parameter.

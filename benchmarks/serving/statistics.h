@@ -9,8 +9,8 @@
 
 namespace rubato {
 
-/// The value below which `percent` of the values lie, linearly between neighbours: 0 gives the
-/// least, 50 the median, 100 the greatest. `ascending` must not be empty.
+/// The value below which `percent` of the values lie, interpolated linearly: 0 gives the least, 50
+/// the median, 100 the greatest. `ascending` must not be empty.
 double percentile(std::span<const double> ascending, double percent);
 
 /// Milliseconds of a level's answered requests; all 0 where there are none.
@@ -24,11 +24,11 @@ struct Latency {
 
 Latency latency_of(std::vector<double> milliseconds);
 
-/// What a level's samples come to.
+/// The summary of a level's samples.
 struct LevelSummary {
   int requests = 0;
   int answered = 0;
-  std::map<std::string, int> errors;  ///< by what was wrong; "others" beyond a few
+  std::map<std::string, int> errors;  ///< by message; "others" after the first few
   double seconds = 0;                 ///< from the first request's time to the last answer
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;
@@ -39,7 +39,7 @@ struct LevelSummary {
   double requests_per_second() const { return seconds > 0 ? answered / seconds : 0; }
 };
 
-/// Tokens and times are those of answered requests; the seconds are those of all.
+/// Tokens and latencies are those of answered requests; `seconds` is that of all.
 LevelSummary summarize(std::span<const RequestSample> samples);
 
 }  // namespace rubato

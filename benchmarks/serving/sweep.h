@@ -15,14 +15,14 @@ namespace rubato {
 struct SweepOptions {
   std::vector<int> concurrency;   ///< levels of the closed loop, in order
   std::vector<double> rates;      ///< levels of the open loop, after those
-  int requests = 0;               ///< of a level; 0: 32, or 8 times the concurrency if that is more
-  int warm_up = 2;                ///< requests before the first level, which do not count
+  int requests = 0;               ///< per level; 0: 32, or 8 times the concurrency if that is more
+  int warm_up = 2;                ///< requests before the first level, not counted
   int length = 256;               ///< max_tokens
-  std::uint64_t seed = 0;         ///< of the order of questions, of arrivals and of sampling
-  boost::json::object diffusion;  ///< what requests carry; empty: the server's defaults
+  std::uint64_t seed = 0;         ///< of question order, arrivals and sampling
+  boost::json::object diffusion;  ///< sent with requests; empty: the server's defaults
 };
 
-/// What the engine did in a level by its own count, which includes what other clients asked.
+/// The engine's work in a level by its own counters, which include other clients' requests.
 struct EngineWork {
   std::optional<double> queue_ms;  ///< mean time from submission to admission
   double forward_passes = 0;       ///< steps, each counted once for every generation in it
@@ -32,12 +32,12 @@ struct EngineWork {
 struct LevelReport {
   LoadLevel level;
   LevelSummary summary;
-  std::optional<EngineWork> work;  ///< nothing where the server has no such metrics
+  std::optional<EngineWork> work;  ///< nothing if the server has no such metrics
 };
 
 struct Sweep {
   std::string model;
-  std::string server_version;  ///< empty: it does not say
+  std::string server_version;  ///< empty: unknown
   std::vector<LevelReport> levels;
 };
 
@@ -53,8 +53,8 @@ std::vector<std::string> make_bodies(const std::vector<Task>& tasks,
                                      const std::string& model,
                                      int count);
 
-/// Puts the server under each level in turn, all with the same questions in the same order. Blocks.
-/// Errors: kUnavailable, when the server does not answer; a first request that it refuses.
+/// Applies each level in turn, with the same questions in the same order. Blocks. Errors:
+/// kUnavailable, if the server does not answer; the error of a first request that it refuses.
 Result<Sweep> run_sweep(const Endpoint& endpoint,
                         const std::vector<Task>& tasks,
                         const SweepOptions& options,

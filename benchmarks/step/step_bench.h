@@ -9,7 +9,7 @@
 
 namespace rubato {
 
-/// One kind of step to be measured: `sequences` alike.
+/// A kind of step to measure: `sequences` identical ones.
 struct StepCase {
   int rows = 0;      ///< of a sequence's reuse pass; 0: a refresh of all rows
   int canvas = 0;    ///< positions of a sequence
