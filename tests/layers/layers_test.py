@@ -40,6 +40,7 @@ ONLY_IN = {
         "benchmarks",
     ],
     r"cuda|cublas|nccl": ["runtime/model/cuda", "parallel/cuda"],
+    r"cupti": ["benchmarks/kernel_times"],
     r"mpi\.h$": ["parallel", "benchmarks"],
     r"boost/(asio|beast|url)": ["http", "benchmarks/serving"],
     r"boost/json": ["http", "runtime/checkpoint", "runtime/text", "benchmarks"],
