@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -15,7 +14,6 @@ SCRIPTS = [
     "launch/bundle",
     "launch/up",
     "launch/serve",
-    "benchmarks/gpu_session",
     "tests/run",
     "tests/fuzz/run",
     ".ci/run",
@@ -137,57 +135,6 @@ def test_up_looks_for_files_in_the_folder_it_is_called_from(tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert "no such folder: none" in result.stderr
-
-
-#: A bundle's `run`, where `rubato bench policies --json FILE` reports $TOKENS_1 tokens on one rank, $TOKENS_2 on two.
-STUB = """#!/bin/bash
-tokens=$TOKENS_1
-if [ "$1" = mpirun ]; then tokens=$TOKENS_2; fi
-while [ $# -gt 1 ]; do if [ "$1" = --json ]; then file=$2; fi; shift; done
-cat >"$file" <<REPORT
-{"results": [{"task": "chain", "policy": "none", "length": 32, "questions": 4, "right": 4, "tokens": $tokens,
-  "tokens_committed": 9, "forward_passes": 3, "boundaries": {"0": 3}, "rows_computed": 7,
-  "trace": [{"boundary": 0, "tracked": [], "committed": [[3, $tokens]]}]}]}
-REPORT
-"""
-
-
-def gpu_session(folder, step, **environment):
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    (bundle / "run").write_text(STUB)
-    (bundle / "run").chmod(0o755)
-    result = subprocess.run(
-        [ROOT / "benchmarks/gpu_session", "--bundle", bundle, "--out", folder / "out", step],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **environment},
-    )
-    return result.returncode, (folder / "out/summary.txt").read_text(), (folder / f"out/{step}.log").read_text()
-
-
-def test_gpu_session_compares_one_rank_with_two(tmp_path):
-    status, summary, log = gpu_session(tmp_path, "tp2", TOKENS_1="5", TOKENS_2="5")
-    assert (status, summary[:13]) == (0, "tp2        ok")
-    assert "alike: 1 policies and tasks, 1 steps one by one" in log
-
-
-def test_gpu_session_says_where_two_ranks_differ(tmp_path):
-    status, summary, log = gpu_session(tmp_path, "tp2", TOKENS_1="5", TOKENS_2="6")
-    assert (status, summary[:21]) == (1, "tp2        FAILED (1)")
-    assert "tokens: 5 and 6" in log
-    assert "step 0 of the first question, committed: [[3, 5]] and [[3, 6]]" in log
-
-
-def test_gpu_session_does_not_call_ok_what_it_could_not_check(tmp_path):
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("bash", "dirname", "realpath", "mkdir", "grep", "tail", "tee", "sleep", "pkill"):
-        (tools / name).symlink_to(shutil.which(name))
-    status, summary, _ = gpu_session(tmp_path, "memcheck", PATH=str(tools))
-    assert status == 0
-    assert summary.startswith("memcheck   not checked: there is no compute-sanitizer")
 
 
 def write_reports(folder):
