@@ -51,6 +51,9 @@ void Head::compute_logits(std::span<const StepSequence> part, int first) {
                     context_.element,
                     Element::kFloat32);
   const std::vector<LogitChange> changes = logit_changes(part, shape_);
+  finished_ = !changes.empty() || !top_rows(part).empty() ||
+              !VocabularyStatistics::whole_rows(part).empty();
+  if (!finished_) return;
   auto* host = host_changes_.as<LogitChange>(std::ssize(changes));
   auto* device = changes_.as<LogitChange>(std::ssize(changes));
   std::ranges::copy(changes, host);
@@ -87,6 +90,7 @@ void Head::describe(std::span<const StepSequence> part, TokenId mask_id) {
                        .mask_id = mask_id,
                        .scratch = scratch,
                        .numbers = numbers},
+                      finished_ ? Element::kFloat32 : context_.element,
                       context_.stream);
   find_top_logits({.logits = logits_.as<float>(0),
                    .rows = device_top,

@@ -44,6 +44,9 @@ class Head {
   Memory window_hidden_;
   Memory normed_;  // [rows at a time, d_model]
   Memory logits_;  // [rows at a time, local_vocabulary] of float
+  // Whether they are rounded and changed. Those that nothing changes, and nothing but
+  // describe_vocabulary reads, it rounds itself.
+  bool finished_ = false;
   Memory changes_, host_changes_{Memory::Place::kPinned};
   Memory scratch_;
   Memory numbers_;      // [VocabularyStatistics::num_numbers]

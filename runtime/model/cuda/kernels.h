@@ -178,7 +178,8 @@ struct LogitChange {
   float bias = 0;
   std::int32_t never = 0;  ///< set to "never", whatever it was
 };
-/// Rounds logits to bfloat16 values where T is, then applies the changes.
+/// Rounds logits to bfloat16 values where T is, then applies the changes. For logits that are
+/// changed, or read by others than describe_vocabulary.
 void finish_logits(float* logits,
                    std::int64_t count,
                    int width,
@@ -201,7 +202,8 @@ struct Vocabulary {
   double* numbers = nullptr;  ///< [rows, 6 + 2 * groups]: as VocabularyStatistics describes a row
 };
 std::int64_t vocabulary_scratch_size(int rows, int groups);
-void describe_vocabulary(const Vocabulary& task, Stream stream);
+/// Takes the logits as if they had been rounded to T, which float leaves as they are.
+void describe_vocabulary(const Vocabulary& task, Element element, Stream stream);
 
 /// A row whose highest logits are wanted.
 struct TopRow {

@@ -9,7 +9,7 @@ constexpr int kWarps = kThreads / kLanes;
 constexpr int kChunk = 4096;  // ids of a block: they stay in its cache while it looks again
 
 /// Whether an entry comes after `last` in the order of what is taken. What is no number never does.
-__device__ __forceinline__ bool comes_after(const Best& entry, const Best& last) {
+__device__ __forceinline__ bool comes_after(const Best<float>& entry, const Best<float>& last) {
   if (entry.id < 0 || entry.score != entry.score) return false;
   return last.id < 0 || entry.score < last.score ||
          (entry.score == last.score && entry.id > last.id);
@@ -20,18 +20,18 @@ __device__ __forceinline__ bool comes_after(const Best& entry, const Best& last)
 /// left, so that only the one whose entry was taken looks again.
 template <class Entry, class Take>
 __device__ void take_best(int size, int count, const Entry& entry, const Take& take) {
-  __shared__ Best shared[kWarps];
-  const auto mine_after = [&](const Best& last) {
-    Best mine{0, -1};
+  __shared__ Best<float> shared[kWarps];
+  const auto mine_after = [&](const Best<float>& last) {
+    Best<float> mine{0, -1};
     for (int i = static_cast<int>(threadIdx.x); i < size; i += kThreads) {
-      const Best one = entry(i);
+      const Best<float> one = entry(i);
       if (comes_after(one, last)) mine.take(one.score, one.id);
     }
     return mine;
   };
-  Best mine = mine_after(Best{0, -1});
+  Best<float> mine = mine_after(Best<float>{0, -1});
   for (int n = 0; n < count; ++n) {
-    const Best best = block_best<kWarps>(mine, shared);
+    const Best<float> best = block_best<kWarps>(mine, shared);
     if (threadIdx.x == 0) take(n, best);
     if (best.id >= 0 && best.id == mine.id) mine = mine_after(best);
   }
@@ -53,9 +53,9 @@ __global__ void __launch_bounds__(kThreads) top_of_chunk(TopLogits task) {
       size,
       row.count,
       [&](int i) {
-        return Best{logits[first + i], first + i};
+        return Best<float>{logits[first + i], first + i};
       },
-      [&](int n, const Best& best) { write_pair(out, n, best.id, best.score); });
+      [&](int n, const Best<float>& best) { write_pair(out, n, best.id, best.score); });
 }
 
 /// Puts the chunks of a row together; a block a row.
@@ -68,9 +68,9 @@ __global__ void __launch_bounds__(kThreads) top_of_row(TopLogits task, int chunk
       [&](int i) {
         const double* pair =
             found + std::int64_t{i / row.count} * 2 * task.most + 2 * (i % row.count);
-        return Best{pair[1], static_cast<int>(pair[0])};
+        return Best<float>{static_cast<float>(pair[1]), static_cast<int>(pair[0])};
       },
-      [&](int n, const Best& best) {
+      [&](int n, const Best<float>& best) {
         const int id = best.id < 0 ? -1 : task.first_id + best.id;
         write_pair(task.pairs + row.begin, n, id, best.score);
       });

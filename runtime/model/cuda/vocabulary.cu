@@ -1,106 +1,158 @@
 // What a rank's slice of the logits says of each row (VocabularyStatistics has the meaning of the
 // numbers).
-#include <math.h>
+#include <cfloat>
 
 #include "runtime/model/cuda/best_score.h"
+#include "runtime/model/cuda/device_noise.h"
 
 namespace rubato::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kLanes;
-constexpr float kNever = -1e30f;         // as logit_rules.cpp
-constexpr double kMostGumbelNoise = 23;  // as noise.h
-constexpr int kNumbers =
-    8;  // of a group: max, sum; picked score, logit, id; unmasked score, logit, id
+constexpr int kGroupBlocks = 5;   // an SM's, so that enough is read at once
+constexpr float kNever = -1e30f;  // as logit_rules.cpp
 
-/// As noise.h: Philox4x32-10 and standard Gumbel noise.
-__device__ double gumbel(std::uint64_t seed, int step, int position, int token) {
-  std::uint32_t counter[4] = {static_cast<std::uint32_t>(token) >> 2,
-                              static_cast<std::uint32_t>(position),
-                              static_cast<std::uint32_t>(step),
-                              0};
-  std::uint32_t key[2] = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
-  for (int round = 0; round < 10; ++round) {
-    const std::uint32_t high0 = __umulhi(0xD2511F53u, counter[0]), low0 = 0xD2511F53u * counter[0];
-    const std::uint32_t high1 = __umulhi(0xCD9E8D57u, counter[2]), low1 = 0xCD9E8D57u * counter[2];
-    const std::uint32_t next[4] = {
-        high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0};
-    for (int i = 0; i < 4; ++i) counter[i] = next[i];
-    key[0] += 0x9E3779B9u;
-    key[1] += 0xBB67AE85u;
-  }
-  const std::uint32_t word = (token & 2) != 0 ? ((token & 1) != 0 ? counter[3] : counter[2])
-                                              : ((token & 1) != 0 ? counter[1] : counter[0]);
-  const double uniform = (word + 0.5) * 2.3283064365386962890625e-10;  // 2^-32
-  return -log(-log(uniform));
+/// What is said of a group's pick, and of its best id that is not MASK.
+struct Scored {
+  double score, logit, id;
+};
+constexpr int kScoredIds = 2;
+constexpr int kScoredNumbers = sizeof(Scored) / sizeof(double);
+
+/// Where a row's numbers go.
+__device__ double* numbers_of(const Vocabulary& task, std::int64_t row) {
+  return task.numbers + row * (kScoredIds * kScoredNumbers + 2 * task.groups);
 }
 
-/// A block: one group of one row's ids.
-__global__ void __launch_bounds__(kThreads) group_kernel(Vocabulary task, double* groups) {
-  const int size = task.width / task.groups, first = static_cast<int>(blockIdx.x) * size;
-  const float* logits = task.logits + std::int64_t{blockIdx.y} * task.width;
-  const RowQuestion question = task.questions[blockIdx.y];
-  __shared__ Best bests[kWarps];
-  __shared__ double sums[kWarps];
-  Best best{0, -1}, unmasked{0, -1};
-  for (int i = first + static_cast<int>(threadIdx.x); i < first + size; i += kThreads) {
-    best.take(logits[i], i);
-    if (task.first_id + i != task.mask_id) unmasked.take(logits[i], i);
+/// What the groups of a row say of their picks (0) or of the others (1): [groups] in the scratch.
+__device__ Scored* scored_by_group(const Vocabulary& task, std::int64_t row, int which) {
+  return reinterpret_cast<Scored*>(task.scratch) + (row * kScoredIds + which) * task.groups;
+}
+
+/// A block's share of the logits: one group of one row's ids, as T rounds them. They are visited by
+/// fours of which the first id is a multiple of 4, for these share their noise's random words.
+template <class T>
+class Group {
+ public:
+  __device__ explicit Group(const Vocabulary& task) {
+    const int size = task.width / task.groups;
+    logits_ = task.logits + std::int64_t{blockIdx.y} * task.width - task.first_id;
+    begin_ = task.first_id + static_cast<int>(blockIdx.x) * size;
+    end_ = begin_ + size;
+    whole_ = (task.first_id | task.width | size) % 4 == 0;
   }
-  best = block_best<kWarps>(best, bests);
+
+  __device__ bool has(int id) const { return id >= begin_ && id < end_; }
+  __device__ float operator[](int id) const { return rounded<T>(logits_[id]); }
+
+  /// Calls visit(first id, four logits), in ascending order in each thread. Logits of ids that the
+  /// group does not have are -infinity.
+  template <class Visit>
+  __device__ __forceinline__ void visit_fours(const Visit& visit) const {
+    for (int id = begin_ / 4 * 4 + 4 * static_cast<int>(threadIdx.x); id < end_; id += 4 * kThreads)
+      visit(id, four(id));
+  }
+
+ private:
+  __device__ __forceinline__ Pack<float, 4> four(int id) const {
+    Pack<float, 4> logits;
+    if (whole_) {
+      logits = read_pack<4>(logits_ + id);
+    } else {
+      for (int i = 0; i < 4; ++i) logits.values[i] = has(id + i) ? logits_[id + i] : -INFINITY;
+    }
+    for (float& logit : logits.values) logit = rounded<T>(logit);
+    return logits;
+  }
+
+  const float* logits_;  // by id
+  int begin_, end_;
+  bool whole_;  // fours are, and are aligned
+};
+
+/// Of some numbers the greatest, and the sum of exp(number - greatest) of the others: next to the
+/// greatest one's 1 a float would lose what decides between rows that are nearly sure.
+struct Exponentials {
+  float greatest = -FLT_MAX;  // from which -infinity differs by a number
+  float others = 0;
+
+  __device__ void add(float number) {
+    const float ratio = expf(-fabsf(number - greatest));
+    others = others * (number > greatest ? ratio : 1.0f) + ratio;
+    greatest = fmaxf(greatest, number);
+  }
+
+  /// The sum of exp(number - most) of all.
+  __device__ double sum(float most) const { return (1.0 + others) * expf(greatest - most); }
+};
+
+/// The id with the best score under the row's temperature. best: that with the greatest logit.
+template <class T>
+__device__ Best<double> noised_pick(const Group<T>& group,
+                                    const RowQuestion& row,
+                                    const Best<float>& best) {
+  Best<double> pick{best.score / row.temperature + gumbel_noise(row, best.id), best.id};
+  NoiseReach reach(pick.score, row.temperature);
+  group.visit_fours([&](int id, const Pack<float, 4>& logits) {
+    const auto& z = logits.values;
+    if (!reach.any(fmaxf(fmaxf(z[0], z[1]), fmaxf(z[2], z[3])))) return;
+    const NoiseWords words = noise_words(row, id);
+    for (int i = 0; i < 4; ++i) {
+      if (!reach.with(z[i], words.of[i])) continue;
+      pick.take(z[i] / row.temperature + gumbel_noise(words.of[i]), id + i);
+      reach = NoiseReach(pick.score, row.temperature);
+    }
+  });
+  __shared__ Best<double> shared[kWarps];
+  return block_best<kWarps>(pick, shared);
+}
+
+/// A block: one group of one row's ids. They are read once, and again where noise is added.
+template <class T>
+__global__ void __launch_bounds__(kThreads, kGroupBlocks) group_kernel(Vocabulary task) {
+  const Group<T> group(task);
+  Exponentials exponentials;
+  Best<float> unmasked{-INFINITY, -1};
+  group.visit_fours([&](int id, const Pack<float, 4>& logits) {
+    for (int i = 0; i < 4; ++i) {
+      const float logit = logits.values[i];
+      exponentials.add(logit);
+      if (logit > unmasked.score && id + i != task.mask_id) unmasked = {logit, id + i};
+    }
+  });
+  __shared__ Best<float> bests[kWarps];
   unmasked = block_best<kWarps>(unmasked, bests);
-  double sum = 0;
-  for (int i = first + static_cast<int>(threadIdx.x); i < first + size; i += kThreads)
-    sum += expf(logits[i] - static_cast<float>(best.score));
-  sum = block_sum<kWarps>(sum, sums);
-  Best pick = best;
-  if (question.temperature > 0) {
-    const auto score_of = [&](int i) {
-      return logits[i] / question.temperature +
-             gumbel(question.seed, question.step, question.position, task.first_id + i);
-    };
-    // Noise takes long to make, and no noise could lift most ids over the best one's score.
-    pick.score = score_of(best.id);
-    const double least = pick.score;
-    for (int i = first + static_cast<int>(threadIdx.x); i < first + size; i += kThreads) {
-      if (logits[i] / question.temperature + kMostGumbelNoise >= least) pick.take(score_of(i), i);
-    }
-    pick = block_best<kWarps>(pick, bests);
-  }
+  Best<float> best = unmasked;
+  if (group.has(task.mask_id)) best.take(group[task.mask_id], task.mask_id);
+  __shared__ double sums[kWarps];
+  const double sum = block_sum<kWarps>(exponentials.sum(best.score), sums);
+  const RowQuestion& question = task.questions[blockIdx.y];
+  Best<double> pick{best.score, best.id};
+  if (question.temperature > 0 && best.id >= 0) pick = noised_pick(group, question, best);
+
   if (threadIdx.x != 0) return;
-  double* out = groups + (std::int64_t{blockIdx.y} * task.groups + blockIdx.x) * kNumbers;
-  out[0] = best.score;
-  out[1] = sum;
-  out[2] = pick.score;
-  out[3] = logits[pick.id];
-  out[4] = pick.id;
-  out[5] = unmasked.score;
-  out[6] = unmasked.score;
-  out[7] = unmasked.id;
+  double* numbers = numbers_of(task, blockIdx.y) + kScoredIds * kScoredNumbers + 2 * blockIdx.x;
+  numbers[0] = best.score;
+  numbers[1] = sum;
+  scored_by_group(task, blockIdx.y, 0)[blockIdx.x] = {
+      pick.score, pick.id < 0 ? 0.0 : group[pick.id], static_cast<double>(pick.id)};
+  scored_by_group(task, blockIdx.y, 1)[blockIdx.x] = {
+      unmasked.score, unmasked.score, static_cast<double>(unmasked.id)};
 }
 
-/// Puts a row's groups together; a thread a row.
-__global__ void row_kernel(Vocabulary task, const double* groups) {
-  const int row = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
-  if (row >= task.rows) return;
-  groups += std::int64_t{row} * task.groups * kNumbers;
-  double* out = task.numbers + std::int64_t{row} * (6 + 2 * task.groups);
-  for (int which = 0; which < 2; ++which) {  // the pick, then the best that is not MASK
-    int best = -1;
-    for (int group = 0; group < task.groups; ++group) {
-      const double* numbers = groups + group * kNumbers + 2 + 3 * which;
-      if (numbers[2] < 0) continue;
-      if (best < 0 || numbers[0] > groups[best * kNumbers + 2 + 3 * which]) best = group;
+/// The best of the groups' picks, and of their best ids that are not MASK; a warp a row.
+__global__ void __launch_bounds__(kLanes) row_kernel(Vocabulary task) {
+  for (int which = 0; which < kScoredIds; ++which) {
+    const Scored* groups = scored_by_group(task, blockIdx.x, which);
+    Best<double> best{0, -1};  // its id: a group, which ascend as their ids do
+    for (int group = static_cast<int>(threadIdx.x); group < task.groups; group += kLanes) {
+      if (groups[group].id >= 0) best.take(groups[group].score, group);
     }
-    const double* numbers = groups + best * kNumbers + 2 + 3 * which;
-    out[3 * which] = best < 0 ? -INFINITY : numbers[0];
-    out[3 * which + 1] = best < 0 ? 0 : numbers[1];
-    out[3 * which + 2] = best < 0 ? -1 : task.first_id + numbers[2];
-  }
-  for (int group = 0; group < task.groups; ++group) {
-    out[6 + 2 * group] = groups[group * kNumbers];
-    out[7 + 2 * group] = groups[group * kNumbers + 1];
+    best = warp_best(best);
+    if (threadIdx.x != 0) continue;
+    reinterpret_cast<Scored*>(numbers_of(task, blockIdx.x))[which] =
+        best.id < 0 ? Scored{-INFINITY, 0, -1} : groups[best.id];
   }
 }
 
@@ -143,20 +195,20 @@ void finish_logits(float* logits,
 }
 
 std::int64_t vocabulary_scratch_size(int rows, int groups) {
-  return std::int64_t{1} * rows * groups * kNumbers;
+  return std::int64_t{1} * rows * kScoredIds * groups * kScoredNumbers;
 }
 
-void describe_vocabulary(const Vocabulary& task, Stream stream) {
+void describe_vocabulary(const Vocabulary& task, Element element, Stream stream) {
   if (task.rows == 0) return;
-  double* groups = task.scratch;
-  const dim3 grid{static_cast<unsigned>(task.groups), static_cast<unsigned>(task.rows)};
-  RUBATO_LAUNCH(group_kernel, grid, dim3{kThreads}, stream, task, groups);
-  RUBATO_LAUNCH(row_kernel,
-                dim3{blocks_for(task.rows, kThreads)},
-                dim3{kThreads},
-                stream,
-                task,
-                static_cast<const double*>(groups));
+  const auto rows = static_cast<unsigned>(task.rows);
+  with_element(element, [&](auto zero) {
+    RUBATO_LAUNCH(group_kernel<decltype(zero)>,
+                  (dim3{static_cast<unsigned>(task.groups), rows}),
+                  dim3{kThreads},
+                  stream,
+                  task);
+  });
+  RUBATO_LAUNCH(row_kernel, dim3{rows}, dim3{kLanes}, stream, task);
   check_launch("describe_vocabulary");
 }
 
