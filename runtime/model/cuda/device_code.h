@@ -72,6 +72,32 @@ __device__ __forceinline__ void write_pack(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
+/// The pack of T nearest to some floats. Two at once: one alone is converted at a quarter of the
+/// speed.
+template <class T, int N>
+__device__ __forceinline__ Pack<T, N> narrow_pack(const float (&values)[N]) {
+  Pack<T, N> pack;
+  if constexpr (sizeof(T) == 2 && N % 2 == 0) {
+    for (int i = 0; i < N; i += 2) {
+      const __nv_bfloat162 pair = __floats2bfloat162_rn(values[i], values[i + 1]);
+      pack.values[i] = pair.x;
+      pack.values[i + 1] = pair.y;
+    }
+  } else {
+    for (int i = 0; i < N; ++i) pack.values[i] = narrow<T>(values[i]);
+  }
+  return pack;
+}
+template <class T, int N>
+__device__ __forceinline__ void widen_pack(const Pack<T, N>& pack, float (&values)[N]) {
+  for (int i = 0; i < N; ++i) values[i] = widen(pack.values[i]);
+}
+/// Each value as T would store it.
+template <class T, int N>
+__device__ __forceinline__ void round_pack(float (&values)[N]) {
+  widen_pack(narrow_pack<T>(values), values);
+}
+
 __device__ __forceinline__ float warp_sum(float x) {
   for (int lanes = 16; lanes > 0; lanes /= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
   return x;

@@ -17,33 +17,31 @@ __global__ void __launch_bounds__(kThreads) residual_norm_kernel(ResidualNorm ta
   T* x = static_cast<T*>(task.x.data) + cache_row * task.x.width - task.first_column;
   float squares = 0;
   for (int i = threadIdx.x * N; i < task.width; i += kThreads * N) {
-    Pack<T, N> values = read_pack<N>(hidden + i);
+    float values[N];
+    widen_pack(read_pack<N>(hidden + i), values);
     if (delta != nullptr) {
-      const Pack<float, N> add = read_pack<N>(delta + i);
-      for (int j = 0; j < N; ++j)
-        values.values[j] = narrow<T>(widen(values.values[j]) + rounded<T>(add.values[j]));
-      write_pack<N>(hidden + i, values);
+      Pack<float, N> add = read_pack<N>(delta + i);
+      round_pack<T>(add.values);
+      for (int j = 0; j < N; ++j) values[j] += add.values[j];
+      round_pack<T>(values);
+      write_pack<N>(hidden + i, narrow_pack<T>(values));
     }
     if (cache_row >= 0 && i >= task.first_column && i < task.first_column + task.x.width)
-      write_pack<N>(x + i, values);
-    for (int j = 0; j < N; ++j) {
-      const float value = widen(values.values[j]);
-      squares += value * value;
-    }
+      write_pack<N>(x + i, narrow_pack<T>(values));
+    for (int j = 0; j < N; ++j) squares += values[j] * values[j];
   }
   __shared__ float shared[kWarps];
   const float mean = block_sum<kWarps>(squares, shared) / static_cast<float>(task.width);
   const float inverse = 1.0f / sqrtf(mean + task.eps);
   T* normed = static_cast<T*>(task.normed) + row * task.width;
   for (int i = threadIdx.x * N; i < task.width; i += kThreads * N) {  // what this thread wrote
-    const Pack<T, N> values = read_pack<N>(hidden + i);
+    float values[N];
+    widen_pack(read_pack<N>(hidden + i), values);
     const Pack<float, N> weight = read_pack<N>(task.weight + i);
-    Pack<T, N> out;
-    for (int j = 0; j < N; ++j) {
-      const float scaled = rounded<T>(widen(values.values[j]) * inverse);
-      out.values[j] = narrow<T>(scaled * weight.values[j]);
-    }
-    write_pack<N>(normed + i, out);
+    for (int j = 0; j < N; ++j) values[j] *= inverse;
+    round_pack<T>(values);
+    for (int j = 0; j < N; ++j) values[j] *= weight.values[j];
+    write_pack<N>(normed + i, narrow_pack<T>(values));
   }
 }
 
@@ -82,14 +80,13 @@ __global__ void swiglu_kernel(const T* gate_up, int width, T* out) {
   const std::int64_t row = blockIdx.y;
   const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x) * N;
   if (i >= width) return;
-  const Pack<T, N> gate = read_pack<N>(gate_up + row * 2 * width + i);
-  const Pack<T, N> up = read_pack<N>(gate_up + row * 2 * width + width + i);
-  Pack<T, N> result;
-  for (int j = 0; j < N; ++j) {
-    const float z = widen(gate.values[j]);
-    result.values[j] = narrow<T>(rounded<T>(z / (1.0f + expf(-z))) * widen(up.values[j]));
-  }
-  write_pack<N>(out + row * width + i, result);
+  float values[N], up[N];
+  widen_pack(read_pack<N>(gate_up + row * 2 * width + i), values);
+  widen_pack(read_pack<N>(gate_up + row * 2 * width + width + i), up);
+  for (int j = 0; j < N; ++j) values[j] /= 1.0f + expf(-values[j]);
+  round_pack<T>(values);
+  for (int j = 0; j < N; ++j) values[j] *= up[j];
+  write_pack<N>(out + row * width + i, narrow_pack<T>(values));
 }
 
 template <class T>
@@ -100,41 +97,45 @@ __global__ void interleave_kernel(const T* parts, int num_parts, int rows, int w
   for (int i = threadIdx.x; i < width; i += kThreads) to[i] = from[i];
 }
 
+/// A block q, k or v of a row. All that a thread reads it reads before it writes, since the
+/// compiler cannot know that the addresses differ.
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads) rope_scatter_kernel(RopeScatter task) {
   const std::int64_t row = blockIdx.x, cache_row = task.cache_rows[row];
   if (cache_row < 0) return;
   const int width = task.heads * task.head_dim, half = task.head_dim / 2;
-  const T* from = static_cast<const T*>(task.qkv) + row * 3 * width;
+  const bool is_q = blockIdx.y == 0, is_v = blockIdx.y == 2;
+  const T* from = static_cast<const T*>(task.qkv) + (3 * row + blockIdx.y) * width;
+  T* to = static_cast<T*>((is_q ? task.q : is_v ? task.v : task.k).data) + cache_row * width;
+  if (is_v) {
+    for (int i = threadIdx.x * N; i < width; i += kThreads * N)
+      write_pack<N>(to + i, read_pack<N>(from + i));
+    return;
+  }
   const float* cos = task.cos + std::int64_t{task.positions[row]} * half;
   const float* sin = task.sin + std::int64_t{task.positions[row]} * half;
-  T* const caches[2] = {static_cast<T*>(task.q.data) + cache_row * width,
-                        static_cast<T*>(task.k.data) + cache_row * width};
-  T* const kept[2] = {static_cast<T*>(task.old_q) + row * width,
-                      static_cast<T*>(task.old_k) + row * width};
-  for (int pair = threadIdx.x * N; pair < width; pair += kThreads * N) {
-    const int which = pair / (width / 2), rest = pair % (width / 2);  // q, then k
-    const int first = rest / half * task.head_dim + rest % half, angle = rest % half;
-    T* to = caches[which] + first;
-    if (task.old_q != nullptr) {
-      write_pack<N>(kept[which] + first, read_pack<N>(to));
-      write_pack<N>(kept[which] + first + half, read_pack<N>(to + half));
+  const bool keeps = task.old_q != nullptr;
+  T* kept = static_cast<T*>(is_q ? task.old_q : task.old_k) + row * width;
+  for (int pair = threadIdx.x * N; pair < width / 2; pair += kThreads * N) {
+    const int angle = pair % half, low = pair / half * task.head_dim + angle, high = low + half;
+    Pack<T, N> old_low = {}, old_high = {};
+    if (keeps) {
+      old_low = read_pack<N>(to + low);
+      old_high = read_pack<N>(to + high);
     }
-    const Pack<T, N> a = read_pack<N>(from + which * width + first);
-    const Pack<T, N> b = read_pack<N>(from + which * width + first + half);
+    float x[N], y[N], rotated[N];
+    widen_pack(read_pack<N>(from + low), x);
+    widen_pack(read_pack<N>(from + high), y);
     const Pack<float, N> c = read_pack<N>(cos + angle), s = read_pack<N>(sin + angle);
-    Pack<T, N> low, high;
-    for (int j = 0; j < N; ++j) {
-      const float x = widen(a.values[j]), y = widen(b.values[j]);
-      low.values[j] = narrow<T>(x * c.values[j] - y * s.values[j]);
-      high.values[j] = narrow<T>(y * c.values[j] + x * s.values[j]);
+    if (keeps) {
+      write_pack<N>(kept + low, old_low);
+      write_pack<N>(kept + high, old_high);
     }
-    write_pack<N>(to, low);
-    write_pack<N>(to + half, high);
+    for (int j = 0; j < N; ++j) rotated[j] = x[j] * c.values[j] - y[j] * s.values[j];
+    write_pack<N>(to + low, narrow_pack<T>(rotated));
+    for (int j = 0; j < N; ++j) rotated[j] = y[j] * c.values[j] + x[j] * s.values[j];
+    write_pack<N>(to + high, narrow_pack<T>(rotated));
   }
-  T* v = static_cast<T*>(task.v.data) + cache_row * width;
-  for (int i = threadIdx.x * N; i < width; i += kThreads * N)
-    write_pack<N>(v + i, read_pack<N>(from + 2 * width + i));
 }
 
 __global__ void mark_rows_kernel(const std::int32_t* cache_rows,
@@ -264,7 +265,8 @@ void rope_scatter(const RopeScatter& task, Element element, Stream stream) {
     constexpr int N = kVector<T>;
     const bool whole = task.head_dim / 2 % N == 0;
     const auto kernel = whole ? rope_scatter_kernel<T, N> : rope_scatter_kernel<T, 1>;
-    RUBATO_LAUNCH(kernel, dim3{static_cast<unsigned>(task.rows)}, dim3{kThreads}, stream, task);
+    const dim3 grid{static_cast<unsigned>(task.rows), 3};
+    RUBATO_LAUNCH(kernel, grid, dim3{kThreads}, stream, task);
   });
   check_launch("rope_scatter");
 }
