@@ -10,15 +10,18 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kLanes;
 
-/// Where split `split` of a tile's query keeps its part: the output, then by head its greatest
-/// score and the sum of exp(score - greatest).
-__device__ __forceinline__ float* partial_of(const Attention& task,
-                                             const QueryTile& tile,
-                                             int split,
-                                             int index) {
-  const std::int64_t size = std::int64_t{task.heads} * (task.head_dim + 2);
-  return task.partial +
-         (std::int64_t{tile.partial_begin} + split * tile.num_queries + index) * size;
+/// What one split of the keys gave a query, in Attention::split_out and split_stats.
+struct SplitPart {
+  float* out;     // [heads, head_dim]: the sum of exp(score - greatest) v
+  float2* stats;  // [heads]: the greatest score, the sum of exp(score - greatest)
+};
+__device__ __forceinline__ SplitPart split_part(const Attention& task,
+                                                const QueryTile& tile,
+                                                int split,
+                                                int index) {
+  const std::int64_t part = std::int64_t{tile.partial_begin} + split * tile.num_queries + index;
+  return {task.split_out + part * task.heads * task.head_dim,
+          reinterpret_cast<float2*>(task.split_stats) + part * task.heads};
 }
 
 /// One query, one head, one split; the block's threads share the keys, then the columns. Any
@@ -80,40 +83,41 @@ __global__ void __launch_bounds__(kThreads) attend_plain(Attention task) {
       task.lse[query * task.heads + head] = most + logf(sum);
     return;
   }
-  float* partial = partial_of(task, tile, split, index);
-  partial[head * dim + column] = out;
-  if (threadIdx.x == 0) {
-    partial[task.heads * dim + 2 * head] = most;
-    partial[task.heads * dim + 2 * head + 1] = sum;
-  }
+  const SplitPart part_of_query = split_part(task, tile, split, index);
+  part_of_query.out[head * dim + column] = out;
+  if (threadIdx.x == 0) part_of_query.stats[head] = float2{most, sum};
 }
 
-/// Puts the splits of a query together; a block a query.
-template <class T>
+/// Puts the splits of a query together: a warp a head, a lane N neighbouring columns.
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads) merge_splits(Attention task) {
   const QueryTile tile = task.tiles[blockIdx.x / kTileQueries];
   const int index = static_cast<int>(blockIdx.x % kTileQueries);
-  if (index >= tile.num_queries || tile.num_splits == 1) return;
-  const int query = tile.first_query + index, width = task.heads * task.head_dim;
-  for (int i = threadIdx.x; i < width; i += kThreads) {
-    const int head = i / task.head_dim;
-    float most = -INFINITY;
-    for (int split = 0; split < tile.num_splits; ++split)
-      most = fmaxf(most, partial_of(task, tile, split, index)[width + 2 * head]);
-    float sum = 0, out = 0;
+  const int head = static_cast<int>(blockIdx.y * kWarps + threadIdx.x / kLanes);
+  if (index >= tile.num_queries || tile.num_splits == 1 || head >= task.heads) return;
+  const auto stats = [&](int split) { return split_part(task, tile, split, index).stats[head]; };
+  float most = -INFINITY;
+  for (int split = 0; split < tile.num_splits; ++split) most = fmaxf(most, stats(split).x);
+  const int query = tile.first_query + index, lane = static_cast<int>(threadIdx.x) % kLanes;
+  for (int column = lane * N; column < task.head_dim; column += kLanes * N) {
+    float sum = 0, out[N] = {};
+#pragma unroll 4
     for (int split = 0; split < tile.num_splits; ++split) {
-      const float* partial = partial_of(task, tile, split, index);
-      const float keep = expf(partial[width + 2 * head] - most);
-      sum += keep * partial[width + 2 * head + 1];
-      out += keep * partial[i];
+      const SplitPart part = split_part(task, tile, split, index);
+      const Pack<float, N> values = read_pack<N>(part.out + head * task.head_dim + column);
+      const float keep = expf(stats(split).x - most);
+      sum += keep * stats(split).y;
+      for (int i = 0; i < N; ++i) out[i] += keep * values.values[i];
     }
-    static_cast<T*>(task.out)[std::int64_t{query} * width + i] = narrow<T>(out / sum);
-    if (task.lse != nullptr && i % task.head_dim == 0)
-      task.lse[query * task.heads + head] = most + logf(sum);
+    Pack<T, N> merged;
+    for (int i = 0; i < N; ++i) merged.values[i] = narrow<T>(out[i] / sum);
+    const std::int64_t row = std::int64_t{query} * task.heads + head;
+    write_pack<N>(static_cast<T*>(task.out) + row * task.head_dim + column, merged);
+    if (task.lse != nullptr && column == 0) task.lse[row] = most + logf(sum);
   }
 }
 
-/// A warp's 16 queries over the keys of a split, on tensor cores. Keys and values are read straight
+/// A warp's 16 queries over keys of a split, on tensor cores. Keys and values are read straight
 /// into the fragments: which of a row's elements a fragment's index names does not matter to a dot
 /// product as long as both sides agree, so each lane reads 16 bytes in a row and takes them as
 /// they come (tensor_rows.h); of the values it reads 8 columns of four keys and pairs the keys.
@@ -194,6 +198,40 @@ struct TensorTile {
     }
   }
 
+  /// What a warp has seen, a word of each lane after the other.
+  static constexpr int kStateWords = 32 * kHalves + 4;
+  using State = float[kStateWords][kLanes];
+
+  __device__ void put(State& state) const {
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    for (int half = 0; half < kHalves; ++half) {
+      for (int i = 0; i < 32; ++i) state[32 * half + i][lane] = out[half][i / 4][i % 4];
+    }
+    for (int row = 0; row < 2; ++row) {
+      state[32 * kHalves + row][lane] = most[row];
+      state[32 * kHalves + 2 + row][lane] = sum[row];
+    }
+  }
+
+  /// Adds what another warp has seen of the same queries and other keys.
+  __device__ void join(const State& state) {
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    for (int row = 0; row < 2; ++row) {
+      const float other = state[32 * kHalves + row][lane];
+      const float larger = fmaxf(most[row], other);
+      const float mine = expf(most[row] - larger), theirs = expf(other - larger);
+      sum[row] = mine * sum[row] + theirs * state[32 * kHalves + 2 + row][lane];
+      for (int half = 0; half < kHalves; ++half) {
+        for (int i = 0; i < 16; ++i) {
+          float& mine_out = out[half][i / 2][2 * row + i % 2];
+          mine_out =
+              mine * mine_out + theirs * state[32 * half + 4 * (i / 2) + 2 * row + i % 2][lane];
+        }
+      }
+      most[row] = larger;
+    }
+  }
+
   __device__ void finish() {
     for (int row = 0; row < 2; ++row) {
       sum[row] += __shfl_xor_sync(kAllLanes, sum[row], 1);
@@ -201,70 +239,80 @@ struct TensorTile {
     }
   }
 
-  /// This lane's 16 neighbouring columns of half `half` in row g + 8 * row, times `factor`.
-  template <class To>
-  __device__ void write(To* head, int half, int row, float factor) const {
-    Pack<To, 8> columns[2];
-    for (int column = 0; column < 8; ++column) {
-      columns[0].values[column] = narrow<To>(out[half][column][2 * row] * factor);
-      columns[1].values[column] = narrow<To>(out[half][column][2 * row + 1] * factor);
+  /// The query of row g + 8 * row, to where its split is kept or, if there is only one, its result.
+  __device__ void write_row(
+      const Attention& task, const QueryTile& tile, int split, int index, int head, int row) const {
+    if (tile.num_splits > 1) {
+      const SplitPart part = split_part(task, tile, split, index);
+      write_columns(part.out + head * kDim, row, 1.0f);
+      if (lane_thread() == 0) part.stats[head] = float2{most[row], sum[row]};
+      return;
     }
-    To* to = head + 64 * half + 16 * lane_thread();
-    for (int i = 0; i < 2; ++i) {
-      if constexpr (sizeof(To) == 2) {
-        write_pack<8>(to + 8 * i, columns[i]);
-      } else {
-        for (int j = 0; j < 8; ++j) to[8 * i + j] = columns[i].values[j];
+    const std::int64_t at = std::int64_t{tile.first_query + index} * task.heads + head;
+    write_columns(static_cast<Bf16*>(task.out) + at * kDim, row, 1.0f / sum[row]);
+    if (task.lse != nullptr && lane_thread() == 0) task.lse[at] = most[row] + logf(sum[row]);
+  }
+
+  /// This lane's columns of row g + 8 * row, 16 neighbouring ones of each half, times `factor`.
+  template <class To>
+  __device__ void write_columns(To* head, int row, float factor) const {
+    for (int half = 0; half < kHalves; ++half)
+      write_half(head + 64 * half + 16 * lane_thread(), half, row, factor);
+  }
+  template <class To>
+  __device__ void write_half(To* to, int half, int row, float factor) const {
+    constexpr int N = 16 / static_cast<int>(sizeof(To));
+    for (int first = 0; first < 16; first += N) {
+      Pack<To, N> columns;
+      for (int i = 0; i < N; ++i) {
+        const int column = first + i;
+        columns.values[i] = narrow<To>(out[half][column % 8][2 * row + column / 8] * factor);
       }
+      write_pack<N>(to + first, columns);
     }
   }
 };
 
+/// A tile's queries, a head, a split. Each 16 queries are a warp's; where that leaves warps over,
+/// several share the keys, in turns, and the first of them puts together what they have seen.
 template <int kDim>
-__global__ void __launch_bounds__(kThreads) attend_tensor(Attention task) {
+__global__ void __launch_bounds__(kThreads, kDim == 128 ? 3 : 4) attend_tensor(Attention task) {
+  using Tile = TensorTile<kDim>;
   const QueryTile tile = task.tiles[blockIdx.x];
   const int head = static_cast<int>(blockIdx.y), split = static_cast<int>(blockIdx.z);
-  const int first = 16 * (static_cast<int>(threadIdx.x) / kLanes);
-  if (first >= tile.num_queries || split >= tile.num_splits) return;  // whole warps
-  const int begin = split * tile.split_keys;
-  const int end = begin + tile.split_keys < tile.num_keys ? begin + tile.split_keys : tile.num_keys;
-  const auto base = [&](const CacheLayer& cache) {
-    return static_cast<const Bf16*>(cache.data) + tile.slot_begin * cache.width + head * kDim;
-  };
-  TensorTile<kDim> work;
-  const Bf16* rows[2];
-  for (int i = 0; i < 2; ++i) {
-    int index = first + lane_group() + 8 * i;
-    if (index >= tile.num_queries) index = tile.num_queries - 1;
-    rows[i] = static_cast<const Bf16*>(task.q.data) +
-              task.query_rows[tile.first_query + index] * task.q.width + head * kDim;
+  if (tile.num_queries == 0 || split >= tile.num_splits) return;
+  const int groups = (tile.num_queries + 15) / 16, sharers = kWarps / groups;
+  const int warp = static_cast<int>(threadIdx.x) / kLanes;
+  const int first = 16 * (warp % groups), sharer = warp / groups;
+  Tile work;
+  if (sharer < sharers) {
+    const Bf16* rows[2];
+    for (int i = 0; i < 2; ++i) {
+      int index = first + lane_group() + 8 * i;
+      if (index >= tile.num_queries) index = tile.num_queries - 1;
+      rows[i] = static_cast<const Bf16*>(task.q.data) +
+                task.query_rows[tile.first_query + index] * task.q.width + head * kDim;
+    }
+    work.queries.load(rows[0], rows[1]);
+    const auto base = [&](const CacheLayer& cache) {
+      return static_cast<const Bf16*>(cache.data) + tile.slot_begin * cache.width + head * kDim;
+    };
+    const float scale = 1.0f / sqrtf(static_cast<float>(kDim));
+    const int begin = split * tile.split_keys;
+    const int end =
+        begin + tile.split_keys < tile.num_keys ? begin + tile.split_keys : tile.num_keys;
+    for (int key = begin + sharer * Tile::kKeys; key < end; key += sharers * Tile::kKeys)
+      work.turn(base(task.k), base(task.v), task.k.width, key, end, scale);
   }
-  work.queries.load(rows[0], rows[1]);
-  const float scale = 1.0f / sqrtf(static_cast<float>(kDim));
-  for (int key = begin; key < end; key += TensorTile<kDim>::kKeys)
-    work.turn(base(task.k), base(task.v), task.k.width, key, end, scale);
+  __shared__ typename Tile::State seen[kWarps - 1];
+  if (sharer > 0 && sharer < sharers) work.put(seen[warp - groups]);
+  __syncthreads();
+  if (sharer > 0) return;
+  for (int other = 1; other < sharers; ++other) work.join(seen[(other - 1) * groups + warp]);
   work.finish();
   for (int row = 0; row < 2; ++row) {
     const int index = first + lane_group() + 8 * row;
-    if (index >= tile.num_queries) continue;
-    const int query = tile.first_query + index, width = task.heads * kDim;
-    if (tile.num_splits == 1) {
-      for (int half = 0; half < TensorTile<kDim>::kHalves; ++half)
-        work.write(static_cast<Bf16*>(task.out) + std::int64_t{query} * width + head * kDim,
-                   half,
-                   row,
-                   1.0f / work.sum[row]);
-      if (task.lse != nullptr && lane_thread() == 0)
-        task.lse[query * task.heads + head] = work.most[row] + logf(work.sum[row]);
-    } else {
-      float* partial = partial_of(task, tile, split, index);
-      for (int half = 0; half < TensorTile<kDim>::kHalves; ++half)
-        work.write(partial + head * kDim, half, row, 1.0f);
-      if (lane_thread() == 0) {
-        partial[width + 2 * head] = work.most[row];
-        partial[width + 2 * head + 1] = work.sum[row];
-      }
-    }
+    if (index < tile.num_queries) work.write_row(task, tile, split, index, head, row);
   }
 }
 
@@ -294,11 +342,13 @@ void attend(const Attention& task, Element element, Stream stream) {
   }
   if (task.most_splits > 1) {
     with_element(element, [&](auto zero) {
-      RUBATO_LAUNCH(merge_splits<decltype(zero)>,
-                    dim3{static_cast<unsigned>(task.num_tiles) * kTileQueries},
-                    dim3{kThreads},
-                    stream,
-                    task);
+      using T = decltype(zero);
+      const auto kernel = task.head_dim % 128 == 0  ? merge_splits<T, 4>
+                          : task.head_dim % 64 == 0 ? merge_splits<T, 2>
+                                                    : merge_splits<T, 1>;
+      const dim3 grid{static_cast<unsigned>(task.num_tiles) * kTileQueries,
+                      blocks_for(task.heads, kWarps)};
+      RUBATO_LAUNCH(kernel, grid, dim3{kThreads}, stream, task);
     });
   }
   check_launch("attend");

@@ -94,7 +94,7 @@ struct QueryTile {
   std::int32_t num_keys = 0;
   std::int32_t num_splits = 1;
   std::int32_t split_keys = 0;     ///< keys of a split
-  std::int32_t partial_begin = 0;  ///< in Attention::partial, if there are several splits
+  std::int32_t partial_begin = 0;  ///< in Attention::split_out, if there are several splits
 };
 
 inline constexpr int kTileQueries = 64;
@@ -106,12 +106,15 @@ struct Attention {
   const QueryTile* tiles = nullptr;          ///< [num_tiles], on the device
   int num_tiles = 0, most_splits = 1;
   int heads = 0, head_dim = 0;
-  void* out = nullptr;       ///< [queries, heads * head_dim] of T
-  float* lse = nullptr;      ///< [queries, heads]: log of the sum of exp(scale q.k)
-  float* partial = nullptr;  ///< [tiles: splits, queries: heads * (head_dim + 2)]
+  void* out = nullptr;   ///< [queries, heads * head_dim] of T
+  float* lse = nullptr;  ///< [queries, heads]: log of the sum of exp(scale q.k)
+  // What each split found, [tiles: splits, queries, heads], of which a tile's begin at its
+  // partial_begin; 8-byte aligned.
+  float* split_out = nullptr;    ///< [.., head_dim]
+  float* split_stats = nullptr;  ///< [.., 2]
 };
 /// softmax(q K^T / sqrt(head_dim)) V over all keys of each query's sequence. Where a tile has
-/// several splits, each writes what it found into `partial` and a second kernel puts them together.
+/// several splits, a second kernel puts together what they found.
 void attend(const Attention& task, Element element, Stream stream);
 
 /// map[cache_rows[row]] := row, or -1 with `clear`.

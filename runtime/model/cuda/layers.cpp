@@ -12,9 +12,9 @@ namespace {
 
 constexpr int kBandRows = 2048;  // of the MLP at a time: its scratch is the widest
 
-/// How many parts of queries a pass of that many rows of canvases can leave to be joined. Split are
-/// the queries of up to kSplitKeys rows of a canvas, which leaves up to its length, and kSplitKeys
-/// if it is long; in a bucket each row counts as split as often as any.
+/// How many parts of queries a pass of that many rows of canvases can leave to be joined. Of a
+/// canvas that is split, up to as many rows are as a split has keys (pass_lists.cpp), which leaves
+/// up to its length and that number; in a bucket each row counts as split as often as any.
 std::int64_t most_partial_queries(const ModelShape& shape, std::int64_t rows) {
   const std::int64_t canvas = std::min<std::int64_t>(rows, shape.max_positions);
   const auto splits = static_cast<std::uint64_t>((canvas + kSplitKeys - 1) / kSplitKeys);
@@ -43,7 +43,8 @@ void Layers::reserve(const PassLists& lists) {
   qkv_.as<std::byte>(rows * 3 * width * size);
   attended_.as<std::byte>(rows * width * size);
   partial_.as<float>(rows * d);
-  split_parts_.as<float>(lists.partial_queries * shape_.local_heads() * (shape_.head_dim() + 2));
+  split_out_.as<float>(lists.partial_queries * width);
+  split_stats_.as<float>(lists.partial_queries * shape_.local_heads() * 2);
   gate_up_.as<std::byte>(band * 2 * shape_.local_mlp_width() * size);
   activation_.as<std::byte>(band * shape_.local_mlp_width() * size);
   lse_.as<float>(shape_.num_layers * rows * shape_.local_heads());
@@ -157,7 +158,8 @@ void Layers::attend(int b, const PassLists& lists, const DevicePass& pass, int t
        .head_dim = shape_.head_dim(),
        .out = attended_.bytes(0),
        .lse = lse_.as<float>(0) + std::int64_t{b} * lists.num_rows() * shape_.local_heads(),
-       .partial = split_parts_.as<float>(0)},
+       .split_out = split_out_.as<float>(0),
+       .split_stats = split_stats_.as<float>(0)},
       context_.element,
       context_.stream);
 }
@@ -245,7 +247,8 @@ std::uint64_t Layers::moves() const {
                                &qkv_,
                                &attended_,
                                &partial_,
-                               &split_parts_,
+                               &split_out_,
+                               &split_stats_,
                                &gate_up_,
                                &activation_,
                                &lse_})

@@ -69,15 +69,15 @@ class Layers {
 
   Context& context_;
   const ModelShape& shape_;
-  Memory cos_, sin_;             // [max_positions, head_dim / 2]
-  Memory hidden_;                // [rows, d_model]: the residual stream
-  Memory compact_;               // [eligible rows, d_model]: after the last layer's attention
-  Memory normed_;                // [rows, d_model]
-  Memory qkv_;                   // [rows, 3 * local_head_width]
-  Memory attended_;              // [rows, local_head_width]
-  Memory partial_;               // [rows, d_model] of float: what is still to be added to hidden_
-  Memory split_parts_;           // Attention::partial
-  Memory gate_up_, activation_;  // [rows of a band, 2 * local_mlp_width and local_mlp_width]
+  Memory cos_, sin_;  // [max_positions, head_dim / 2]
+  Memory hidden_;     // [rows, d_model]: the residual stream
+  Memory compact_;    // [eligible rows, d_model]: after the last layer's attention
+  Memory normed_;     // [rows, d_model]
+  Memory qkv_;        // [rows, 3 * local_head_width]
+  Memory attended_;   // [rows, local_head_width]
+  Memory partial_;    // [rows, d_model] of float: what is still to be added to hidden_
+  Memory split_out_, split_stats_;  // of Attention
+  Memory gate_up_, activation_;     // [rows of a band, 2 * local_mlp_width and local_mlp_width]
   Memory lse_;
   Memory gathered_x_;  // [tp, rows, local_hidden_width]
 };

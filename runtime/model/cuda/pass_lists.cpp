@@ -6,9 +6,15 @@
 namespace rubato::cuda {
 namespace {
 
-// Keys are split over blocks where few rows attend: otherwise there are blocks enough, and parts to
-// put together would cost more. It depends on the sequence alone, so that its result does.
-constexpr int kFewRows = 128;
+/// How many keys a block attends to. Where many rows attend there are blocks enough, and parts to
+/// put together would cost more; up to 32 rows leave a block's warps over to share the keys. It
+/// depends on the sequence alone, so that its result does; and at most that many rows are split.
+int split_keys_of(int num_rows, int num_keys) {
+  if (num_rows <= 32) return 2 * kSplitKeys;
+  if (num_rows <= kSplitKeys) return kSplitKeys;
+  if (num_rows <= 2 * kSplitKeys) return 2 * kSplitKeys;
+  return num_keys;
+}
 
 /// The first eligible row of each sequence among all.
 std::vector<int> first_eligible(std::span<const StepSequence> sequences) {
@@ -25,8 +31,7 @@ struct TileList {
 
   void add(const StepSequence& sequence, int first_query, int num_queries) {
     const int keys = sequence.canvas_length();
-    const bool split = num_queries <= kFewRows;
-    const int split_keys = split ? kSplitKeys : keys;
+    const int split_keys = split_keys_of(num_queries, keys);
     const int splits = (keys + split_keys - 1) / split_keys;
     most_splits = std::max(most_splits, splits);
     for (int begin = 0; begin < num_queries; begin += kTileQueries) {

@@ -75,7 +75,8 @@ Result run(const Case& c, int split_keys) {
   Numbers q(c.q, c.element), k(c.k, c.element), v(c.v, c.element),
       out(Matrix(count * c.width(), 99.0f), c.element);
   OnGpu<float> lse(Matrix(count * c.heads, 99.0f)),
-      partial(Matrix(std::size_t(count) * splits * c.heads * (c.dim + 2)));
+      split_out(Matrix(std::size_t(count) * splits * c.width())),
+      split_stats(Matrix(std::size_t(count) * splits * c.heads * 2));
   OnGpu<QueryTile> device_tiles(tiles);
   OnGpu<std::int32_t> query_rows(rows);
   attend({.q = {q.get(), c.width()},
@@ -89,7 +90,8 @@ Result run(const Case& c, int split_keys) {
           .head_dim = c.dim,
           .out = out.get(),
           .lse = lse.get(),
-          .partial = partial.get()},
+          .split_out = split_out.get(),
+          .split_stats = split_stats.get()},
          c.element,
          nullptr);
   return {out.read(), lse.read()};
@@ -121,7 +123,7 @@ TEST_F(CudaAttention, EqualsPlainSumsOverAwkwardShapes) {
   for (const Element element : kElements) {
     for (const int dim : {8, 24, 32, 64, 128}) {
       for (const int keys : {1, 7, 33, 150}) {
-        for (const int queries : {1, 17, 70}) {
+        for (const int queries : {1, 17, 40, 70}) {  // how many warps share the keys differs
           const Case c(2, dim, keys, queries, element);
           expect_right(c, run(c, keys));
         }
@@ -133,8 +135,10 @@ TEST_F(CudaAttention, EqualsPlainSumsOverAwkwardShapes) {
 TEST_F(CudaAttention, SplitKeysGiveTheSame) {
   for (const Element element : kElements) {
     for (const int dim : {32, 64, 128}) {
-      const Case c(3, dim, 300, 19, element);
-      expect_right(c, run(c, kSplitKeys));
+      for (const int queries : {5, 35}) {
+        const Case c(3, dim, 300, queries, element);
+        for (const int split_keys : {33, 2 * kSplitKeys}) expect_right(c, run(c, split_keys));
+      }
     }
   }
 }
