@@ -58,7 +58,9 @@ struct Fiber {
   bool finished = false;
   const Barrier* waits = nullptr;
   std::uint64_t generation = 0;  // that it waits to see the end of
-  std::uint32_t words[kMostWords] = {};
+  // Of two meetings of its warp, in turns: who reads those of one may be slower than who comes to
+  // the next.
+  std::uint32_t words[2][kMostWords] = {};
 
   bool ready() const { return !finished && (waits == nullptr || waits->generation != generation); }
 };
@@ -70,26 +72,41 @@ struct Block {
   std::vector<Barrier> warps;
   Barrier all;
   int size = 0;
-  int current = 0;
+  int turn = 0;     // in `order`
+  int current = 0;  // the thread whose turn it is
   int finished = 0;
   void* scheduler = nullptr;
   const std::function<void()>* kernel = nullptr;
+
+  /// Gives the turn to the next thread that can go on; false: there is none.
+  bool next_turn() {
+    for (int i = 0; i < size; ++i) {
+      turn = turn + 1 == size ? 0 : turn + 1;
+      if (!fibers[order[turn]].ready()) continue;
+      current = order[turn];
+      threadIdx = fibers[current].index;
+      return true;
+    }
+    return false;
+  }
 };
 
-thread_local Block block;
+thread_local Block* block = nullptr;  // what this host thread runs
 
 Fiber& self() {
-  return block.fibers[block.current];
+  return block->fibers[block->current];
 }
 
+/// To the next thread that can go on, or where there is none, back to who runs the block.
 void give_way() {
-  rubato_switch_fiber(&self().saved, block.scheduler);
+  Fiber& mine = self();
+  rubato_switch_fiber(&mine.saved, block->next_turn() ? self().saved : block->scheduler);
 }
 
 extern "C" void rubato_run_fiber() {
-  (*block.kernel)();
+  (*block->kernel)();
   self().finished = true;
-  ++block.finished;
+  ++block->finished;
   give_way();
 }
 
@@ -115,22 +132,15 @@ void prepare(Fiber& fiber) {
 }
 
 void run_block() {
-  block.finished = 0;
-  block.all.arrived = 0;
-  for (Barrier& warp : block.warps) warp.arrived = 0;
-  for (int i = 0; i < block.size; ++i) prepare(block.fibers[i]);
-  std::ranges::shuffle(block.order, block.random);
-  while (block.finished < block.size) {
-    bool moved = false;
-    for (const int thread : block.order) {
-      block.current = thread;
-      if (!self().ready()) continue;
-      moved = true;
-      threadIdx = self().index;
-      rubato_switch_fiber(&block.scheduler, self().saved);
-    }
-    RUBATO_CHECK(moved, "a barrier that not all threads reach, in block ", blockIdx.x);
-  }
+  block->finished = block->turn = 0;
+  block->all.arrived = 0;
+  for (Barrier& warp : block->warps) warp.arrived = 0;
+  for (int i = 0; i < block->size; ++i) prepare(block->fibers[i]);
+  std::ranges::shuffle(block->order, block->random);
+  if (block->next_turn()) rubato_switch_fiber(&block->scheduler, self().saved);
+  RUBATO_CHECK(block->finished == block->size,
+               "a barrier that not all threads reach, in block ",
+               blockIdx.x);
 }
 
 }  // namespace
@@ -145,19 +155,21 @@ void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
                grid.y,
                " x ",
                grid.z);
+  thread_local Block mine;
+  block = &mine;
   gridDim = grid;
   blockDim = size;
-  block.size = static_cast<int>(size.x * size.y * size.z);
-  RUBATO_CHECK(block.size > 0 && block.size <= 1024, "a block of ", block.size, " threads");
-  if (std::ssize(block.fibers) < block.size) block.fibers.resize(block.size);
-  block.warps.resize((block.size + kWarp - 1) / kWarp);
-  block.kernel = &kernel;
-  block.order.resize(block.size);
-  std::iota(block.order.begin(), block.order.end(), 0);
+  mine.size = static_cast<int>(size.x * size.y * size.z);
+  RUBATO_CHECK(mine.size > 0 && mine.size <= 1024, "a block of ", mine.size, " threads");
+  if (std::ssize(mine.fibers) < mine.size) mine.fibers.resize(mine.size);
+  mine.warps.resize((mine.size + kWarp - 1) / kWarp);
+  mine.kernel = &kernel;
+  mine.order.resize(mine.size);
+  std::iota(mine.order.begin(), mine.order.end(), 0);
   int i = 0;
   for (unsigned z = 0; z < size.z; ++z) {
     for (unsigned y = 0; y < size.y; ++y) {
-      for (unsigned x = 0; x < size.x; ++x) block.fibers[i++].index = {x, y, z};
+      for (unsigned x = 0; x < size.x; ++x) mine.fibers[i++].index = {x, y, z};
     }
   }
   for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z) {
@@ -168,31 +180,30 @@ void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
 }
 
 void block_barrier() {
-  wait(block.all, block.size);
+  wait(block->all, block->size);
 }
 
 int lane() {
-  return block.current % kWarp;
+  return block->current % kWarp;
 }
 
-void meet_warp(const void* words, int count) {
-  std::memcpy(self().words, words, count * sizeof(std::uint32_t));
-  wait(block.warps[block.current / kWarp], kWarp);
+Meeting::Meeting(const void* words, int count)
+    : warp_(&block->fibers[block->current / kWarp * kWarp]) {
+  Barrier& barrier = block->warps[block->current / kWarp];
+  which_ = barrier.generation % 2;
+  std::memcpy(self().words[which_], words, count * sizeof(std::uint32_t));
+  wait(barrier, kWarp);
 }
 
-const std::uint32_t* words_of(int source) {
-  return block.fibers[block.current / kWarp * kWarp + source].words;
-}
-
-void leave_warp() {
-  wait(block.warps[block.current / kWarp], kWarp);
+const std::uint32_t* Meeting::words_of(int lane) const {
+  return static_cast<const Fiber*>(warp_)[lane].words[which_];
 }
 
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
   std::uint32_t mine[6];
   std::memcpy(mine, a, sizeof a);
   std::memcpy(mine + 4, b, sizeof b);
-  meet_warp(mine, 6);
+  const Meeting meeting(mine, 6);
   const int group = lane() / 4, thread = lane() % 4;
   const auto half = [](std::uint32_t word, int k) {
     return std::bit_cast<float>(k % 2 == 0 ? word << 16 : word & 0xffff0000u);
@@ -201,12 +212,11 @@ void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_
     const int row = group + 8 * (i / 2), column = 2 * thread + i % 2;
     for (int k = 0; k < 16; ++k) {
       const int holder = k % 8 / 2;
-      const std::uint32_t left = words_of(row % 8 * 4 + holder)[row / 8 + 2 * (k / 8)];
-      const std::uint32_t right = words_of(column * 4 + holder)[4 + k / 8];
+      const std::uint32_t left = meeting.words_of(row % 8 * 4 + holder)[row / 8 + 2 * (k / 8)];
+      const std::uint32_t right = meeting.words_of(column * 4 + holder)[4 + k / 8];
       d[i] += half(left, k) * half(right, k);
     }
   }
-  leave_warp();
 }
 
 }  // namespace rubato::emulation

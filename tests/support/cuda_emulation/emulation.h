@@ -30,19 +30,24 @@ void launch(Kernel kernel, dim3 grid, dim3 block, CUstream_st* stream, Arguments
 void block_barrier();
 int lane();
 
-/// Puts 4-byte words where the warp's other lanes find them, and waits for all lanes. The words
-/// stay until `leave_warp`.
-void meet_warp(const void* words, int count);
-const std::uint32_t* words_of(int lane);
-void leave_warp();
+/// A warp's lanes show each other 4-byte words; each waits for all.
+class Meeting {
+ public:
+  Meeting(const void* words, int count);
+  /// Until this lane's next meeting.
+  const std::uint32_t* words_of(int lane) const;
+
+ private:
+  const void* warp_;
+  std::uint64_t which_ = 0;
+};
 
 template <class T>
 T shuffle(T value, int source) {
   static_assert(sizeof(T) % 4 == 0);
-  meet_warp(&value, sizeof(T) / 4);
+  const Meeting meeting(&value, sizeof(T) / 4);
   T found;
-  std::memcpy(&found, words_of(source & 31), sizeof(T));
-  leave_warp();
+  std::memcpy(&found, meeting.words_of(source & 31), sizeof(T));
   return found;
 }
 
