@@ -173,7 +173,7 @@ def test_a_suite_without_tests_is_no_success(tmp_path):
 def test_a_limit_ends_all_that_a_step_started_and_the_next_step_goes_on(tmp_path, monkeypatch):
     # A rank of mpirun's: in a process group of its own, and deaf to a request to end.
     rank = f"trap '' TERM; set -m; (echo $BASHPID >{tmp_path}/rank; exec sleep 1000) & wait"
-    session = run_here(tmp_path, make_bundle(tmp_path, rows=rank), monkeypatch, {"rows": 0.5}, "rows", "gemm")
+    session = run_here(tmp_path, make_bundle(tmp_path, rows=rank), monkeypatch, {"rows": 2}, "rows", "gemm")
     assert session.status == 1
     assert session.of("rows").startswith("FAILED: past its limit")
     assert session.of("gemm") == "ok"
