@@ -85,10 +85,12 @@ Status check(const std::vector<StepCase>& cases, const ModelShape& shape) {
 
 /// A placement with room for the largest of the cases.
 Placement placement_of(const std::vector<StepCase>& cases, const ModelShape& shape, Device device) {
+  const RankGpu gpu = take_gpu(device, /*local_rank=*/0);
   Placement placement{
       .device = device,
-      .memory_bytes = memory_share(device, /*rank=*/0, /*ranks_on_machine=*/1),
+      .memory_bytes = memory_share(gpu, {&gpu.uuid, 1}),
       .cache_tokens = 1,
+      .gpu = gpu.index,
   };
   for (const StepCase& step : cases) {
     placement.cache_tokens =

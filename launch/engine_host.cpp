@@ -93,8 +93,10 @@ Statement describe_model(const std::string& folder,
 Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
   const auto checkpoint = Checkpoint::open(config.model.path);
   const Result<Device> device = choose_device(config.engine.device);
-  // Before any rank loads, which the agreement guarantees.
-  const std::int64_t memory = device ? memory_share(*device, mesh.world_rank, mesh.local_size) : 0;
+  // Free memory is read once all ranks have taken their GPUs, and before any rank loads, which the
+  // agreement guarantees.
+  const RankGpu gpu = device ? take_gpu(*device, mesh.local_rank) : RankGpu{};
+  const std::int64_t memory = memory_share(gpu, gather_texts(gpu.uuid, "the ranks' GPUs"));
   const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
   const auto shape = make_shape(checkpoint->config(),
@@ -110,7 +112,7 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
                        .memory_bytes = memory,
                        .cache_tokens = config.engine.cache_tokens,
                        .drift_bytes = config.engine.max_drift_mib << 20,
-                       .rank = mesh.world_rank,
+                       .gpu = gpu.index,
                        .cuda_graphs = config.engine.cuda_graphs != "off"});
   const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});
   if (!all) return all.error();

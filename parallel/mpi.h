@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "parallel/agreement.h"
 #include "parallel/communicator.h"
@@ -43,6 +44,7 @@ struct Mesh {
   int num_replicas = 1;
   int tp_rank = 0;  ///< within the replica; 0 is its leader
   int tp_size = 1;
+  int local_rank = 0;  ///< among the ranks on this machine
   int local_size = 1;  ///< ranks on this machine, which share its cores
 
   /// The rank of a replica's leader in the job.
@@ -52,6 +54,13 @@ struct Mesh {
 /// Splits the world into `num_replicas` groups of `tp` ranks (0: as many as there are for each).
 /// Errors: kInvalidArgument, when the job has another number of ranks.
 Result<Mesh> make_mesh(int tp, int num_replicas = 1);
+
+/// Gathers a text of every rank of the world, by rank. what: for the message when a rank does not
+/// come. Waits as `agree` does.
+std::vector<std::string> gather_texts(
+    const std::string& mine,
+    const std::string& what,
+    std::chrono::milliseconds deadline = std::chrono::milliseconds(0));
 
 /// All ranks of the world state what they continue with, or why they cannot, and compare: see
 /// `compare`. Every rank gets the same answer. Waits for the last rank, using next to no CPU; past

@@ -40,37 +40,6 @@ void end_without_the_others(int) {
   _exit(kMissedDeadlineStatus);
 }
 
-/// Every rank's text, by rank.
-std::vector<std::string> gather_texts(const std::string& mine,
-                                      const std::string& what,
-                                      std::chrono::milliseconds deadline) {
-  const std::string operation = concat("agreement on ", what, ", part");
-  int num_ranks = 1;
-  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &num_ranks));
-  const auto size = static_cast<int>(mine.size());
-  std::vector<int> sizes(num_ranks);
-  MPI_Request request = MPI_REQUEST_NULL;
-  RUBATO_MPI(MPI_Iallgather(&size, 1, MPI_INT, sizes.data(), 1, MPI_INT, MPI_COMM_WORLD, &request));
-  detail::wait_for(request, {operation.c_str(), 1}, deadline);
-  std::vector<int> begins(num_ranks);
-  std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
-  std::string all(begins.back() + sizes.back(), '\0');
-  RUBATO_MPI(MPI_Iallgatherv(mine.data(),
-                             size,
-                             MPI_BYTE,
-                             all.data(),
-                             sizes.data(),
-                             begins.data(),
-                             MPI_BYTE,
-                             MPI_COMM_WORLD,
-                             &request));
-  detail::wait_for(request, {operation.c_str(), 2}, deadline);
-  std::vector<std::string> texts;
-  for (int rank = 0; rank < num_ranks; ++rank)
-    texts.push_back(all.substr(begins[rank], sizes[rank]));
-  return texts;
-}
-
 }  // namespace
 
 MpiSession::MpiSession(int* argc, char*** argv) {
@@ -117,14 +86,46 @@ Result<Mesh> make_mesh(int tp, int num_replicas) {
   }
   MPI_Comm local = MPI_COMM_NULL;
   RUBATO_MPI(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local));
+  RUBATO_MPI(MPI_Comm_rank(local, &mesh.local_rank));
   RUBATO_MPI(MPI_Comm_size(local, &mesh.local_size));
   RUBATO_MPI(MPI_Comm_free(&local));
   return mesh;
 }
 
+std::vector<std::string> gather_texts(const std::string& mine,
+                                      const std::string& what,
+                                      std::chrono::milliseconds deadline) {
+  const std::string operation = concat(what, ", part");
+  int num_ranks = 1;
+  RUBATO_MPI(MPI_Comm_size(MPI_COMM_WORLD, &num_ranks));
+  const auto size = static_cast<int>(mine.size());
+  std::vector<int> sizes(num_ranks);
+  MPI_Request request = MPI_REQUEST_NULL;
+  RUBATO_MPI(MPI_Iallgather(&size, 1, MPI_INT, sizes.data(), 1, MPI_INT, MPI_COMM_WORLD, &request));
+  detail::wait_for(request, {operation.c_str(), 1}, deadline);
+  std::vector<int> begins(num_ranks);
+  std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
+  std::string all(begins.back() + sizes.back(), '\0');
+  RUBATO_MPI(MPI_Iallgatherv(mine.data(),
+                             size,
+                             MPI_BYTE,
+                             all.data(),
+                             sizes.data(),
+                             begins.data(),
+                             MPI_BYTE,
+                             MPI_COMM_WORLD,
+                             &request));
+  detail::wait_for(request, {operation.c_str(), 2}, deadline);
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < num_ranks; ++rank)
+    texts.push_back(all.substr(begins[rank], sizes[rank]));
+  return texts;
+}
+
 Status agree(const std::string& what, const Statement& mine, std::chrono::milliseconds deadline) {
   std::vector<Statement> by_rank;
-  for (const std::string& text : gather_texts(encode(mine), what, deadline)) {
+  for (const std::string& text :
+       gather_texts(encode(mine), concat("agreement on ", what), deadline)) {
     Result<Statement> statement = decode_statement(text);
     // A rank whose statement cannot be decoded has failed, as far as the others know.
     by_rank.push_back(statement ? *std::move(statement) : Statement{statement.error().message, {}});

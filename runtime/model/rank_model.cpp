@@ -9,6 +9,7 @@
 #include "runtime/model/cpu_model.h"
 #ifdef RUBATO_WITH_CUDA
 #include "runtime/model/cuda/gpu_rank.h"
+#include "runtime/model/gpu_share.h"
 #endif
 
 namespace rubato {
@@ -60,15 +61,9 @@ Result<std::unique_ptr<RankModel>> on_gpu(Result<std::unique_ptr<cuda::GpuRank>>
   return std::unique_ptr<RankModel>(
       std::make_unique<CudaRank>(*std::move(rank), placement.cuda_graphs));
 }
-#endif
-
-#ifdef RUBATO_WITH_CUDA
-int gpu_of(int rank) {
-  return rank % cuda::num_gpus();
-}
 
 cuda::GpuPlacement on_its_gpu(const Placement& placement) {
-  return {.gpu = gpu_of(placement.rank),
+  return {.gpu = placement.gpu,
           .memory_bytes = placement.memory_bytes,
           .cache_tokens = placement.cache_tokens,
           .drift_bytes = placement.drift_bytes};
@@ -142,14 +137,20 @@ Result<Device> choose_device(const std::string& name) {
   return Device::kCpu;
 }
 
-std::int64_t memory_share([[maybe_unused]] Device device,
-                          [[maybe_unused]] int rank,
-                          [[maybe_unused]] int ranks_on_machine) {
+RankGpu take_gpu([[maybe_unused]] Device device, [[maybe_unused]] int local_rank) {
 #ifdef RUBATO_WITH_CUDA
   if (device == Device::kCuda) {
-    const int gpus = cuda::num_gpus();
-    return cuda::free_bytes(gpu_of(rank)) / ((ranks_on_machine + gpus - 1) / gpus);
+    const int gpu = gpu_of(local_rank, cuda::num_gpus());
+    return {.index = gpu, .uuid = cuda::take_gpu(gpu)};
   }
+#endif
+  return {};
+}
+
+std::int64_t memory_share([[maybe_unused]] const RankGpu& gpu,
+                          [[maybe_unused]] std::span<const std::string> uuids) {
+#ifdef RUBATO_WITH_CUDA
+  if (!gpu.uuid.empty()) return share_of(cuda::free_bytes(gpu.index), gpu.uuid, uuids);
 #endif
   return std::numeric_limits<std::int64_t>::max();
 }

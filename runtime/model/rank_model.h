@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "parallel/communicator.h"
@@ -18,9 +19,20 @@ enum class Device : std::uint8_t { kCpu, kCuda };
 /// Errors: kUnavailable, if the device cannot be used here.
 Result<Device> choose_device(const std::string& name);
 
+/// The GPU that a rank uses.
+struct RankGpu {
+  int index = 0;          ///< as this process numbers its GPUs
+  std::string uuid = {};  ///< the same in every process; empty: the rank computes on CPUs
+};
+
+/// Chooses a rank's GPU by its number among the ranks of its machine, and initializes it for this
+/// process, which takes some of its memory.
+RankGpu take_gpu(Device device, int local_rank);
+
 /// How many bytes of its device's memory a rank may use: the free memory, divided by the ranks that
-/// share the device. All ranks call this before any of them loads. On CPUs: no limit.
-std::int64_t memory_share(Device device, int rank, int ranks_on_machine);
+/// share the device. uuids: of all ranks of the job, all of which have called `take_gpu` and none
+/// of which has loaded yet. On CPUs: no limit.
+std::int64_t memory_share(const RankGpu& gpu, std::span<const std::string> uuids);
 
 /// One rank's network on its device: weights and caches, then the model over them. Engine thread
 /// only.
@@ -42,7 +54,7 @@ struct Placement {
   std::int64_t memory_bytes = 0;  ///< of a GPU, from `memory_share`
   std::int64_t cache_tokens = 0;
   std::int64_t drift_bytes = 0;  ///< the most that a step's drift tests take
-  int rank = 0;                  ///< in the job; uses GPU `rank` modulo the number of GPUs
+  int gpu = 0;                   ///< from `RankGpu::index`
   bool cuda_graphs = true;       ///< whether a GPU may replay recorded passes
 };
 

@@ -70,7 +70,9 @@ TEST(Mesh, CountsTheRanks) {
   const Mesh mesh = world();
   EXPECT_EQ(mesh.tp_size, mesh.world_size);
   EXPECT_EQ(mesh.tp_rank, mesh.world_rank);
-  EXPECT_EQ(mesh.local_size, mesh.world_size);  // all on this machine
+  // All on this machine.
+  EXPECT_EQ(mesh.local_size, mesh.world_size);
+  EXPECT_EQ(mesh.local_rank, mesh.world_rank);
   EXPECT_TRUE(make_mesh(mesh.world_size).ok());
 }
 
@@ -136,6 +138,16 @@ TEST(MpiMailbox, CarriesMessagesOfAnySizeInOrderAndKnowsTheSender) {
         std::vector<std::byte>(sizes[next[letter.from]++], static_cast<std::byte>(letter.from)));
   }
   mailbox->flush();
+}
+
+TEST(Texts, OfAllRanksComeInOrder) {
+  const Mesh mesh = world();
+  const auto text_of = [](int rank) {
+    return std::string(rank * 1000, 'x') + std::to_string(rank);
+  };
+  const std::vector<std::string> texts = gather_texts(text_of(mesh.world_rank), "texts");
+  ASSERT_EQ(std::ssize(texts), mesh.world_size);
+  for (int rank = 0; rank < mesh.world_size; ++rank) EXPECT_EQ(texts[rank], text_of(rank));
 }
 
 Statement gamma_is(std::string value) {

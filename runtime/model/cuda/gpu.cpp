@@ -65,6 +65,20 @@ int num_gpus() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
+std::string take_gpu(int gpu) {
+  RUBATO_CUDA(cudaSetDevice(gpu));
+  RUBATO_CUDA(cudaFree(nullptr));  // makes the context
+  cudaDeviceProp properties{};
+  RUBATO_CUDA(cudaGetDeviceProperties(&properties, gpu));
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string uuid;
+  for (const char byte : properties.uuid.bytes) {
+    uuid += kDigits[byte >> 4 & 15];
+    uuid += kDigits[byte & 15];
+  }
+  return uuid;
+}
+
 std::int64_t free_bytes(int gpu) {
   RUBATO_CUDA(cudaSetDevice(gpu));
   std::size_t free = 0, total = 0;

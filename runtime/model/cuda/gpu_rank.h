@@ -15,6 +15,10 @@ namespace rubato::cuda {
 /// NVIDIA GPUs that this process can use; 0 also where there is no driver.
 int num_gpus();
 
+/// Makes this process's context on a GPU, which takes some of its memory. The GPU's UUID, in
+/// hexadecimal digits.
+std::string take_gpu(int gpu);
+
 /// The bytes that are free on a GPU.
 std::int64_t free_bytes(int gpu);
 

@@ -1,0 +1,35 @@
+#include "runtime/model/gpu_share.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace rubato {
+namespace {
+
+using Uuids = std::vector<std::string>;
+
+TEST(GpuShare, RanksOfAMachineTakeItsGpusInTurns) {
+  EXPECT_EQ(gpu_of(0, 2), 0);
+  EXPECT_EQ(gpu_of(1, 2), 1);
+  EXPECT_EQ(gpu_of(2, 2), 0);  // more ranks than GPUs
+}
+
+TEST(GpuShare, ARankThatSeesOneGpuTakesIt) {
+  for (const int local_rank : {0, 1, 7}) EXPECT_EQ(gpu_of(local_rank, 1), 0);
+}
+
+TEST(GpuShare, AGpuOfItsOwnIsARanksAlone) {
+  // Whatever number each process gives it, and whichever machine it is in.
+  const Uuids uuids = {"a", "b", "c", "d"};
+  for (const std::string& uuid : uuids) EXPECT_EQ(share_of(80, uuid, uuids), 80);
+}
+
+TEST(GpuShare, WhatIsFreeIsDividedByTheRanksThatHaveTheSameGpu) {
+  const Uuids uuids = {"a", "b", "a", "a"};
+  EXPECT_EQ(share_of(80, "a", uuids), 26);
+  EXPECT_EQ(share_of(80, "b", uuids), 80);
+}
+
+}  // namespace
+}  // namespace rubato
