@@ -20,7 +20,8 @@ namespace {
 constexpr std::chrono::seconds kStart{60};
 
 void check(ncclResult_t result, const char* call) {
-  RUBATO_CHECK(result == ncclSuccess, call, ": ", ncclGetErrorString(result));
+  if (result == ncclSuccess) return;
+  detail::gpu_call_failed(call, __FILE__, __LINE__, ncclGetErrorString(result));
 }
 
 /// NCCL's calls block (a non-blocking communicator takes a thread for each collective), so a

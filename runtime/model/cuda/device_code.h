@@ -177,6 +177,8 @@ inline unsigned blocks_for(std::int64_t count, int size) {
   return static_cast<unsigned>((count + size - 1) / size);
 }
 
-void check_launch(const char* kernel);  // launch.cu: the process ends when a launch failed
+// launch.cu: the process ends when a launch failed; while a graph is recorded, RecordingFailed is
+// thrown.
+void check_launch(const char* kernel);
 
 }  // namespace rubato::cuda

@@ -8,7 +8,8 @@ namespace rubato::cuda {
 namespace {
 
 void check(cublasStatus_t status, const char* call) {
-  RUBATO_CHECK(status == CUBLAS_STATUS_SUCCESS, call, ": ", cublasGetStatusString(status));
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  detail::gpu_call_failed(call, __FILE__, __LINE__, cublasGetStatusString(status));
 }
 
 cudaDataType_t type_of(Element element) {

@@ -4,31 +4,57 @@
 
 #include "parallel/cuda/cuda_check.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/error.h"
 #include "runtime/base/log.h"
 
 namespace rubato::cuda {
+
+namespace {
+
+/// What `enqueue` tells the stream, instead of doing it. Error: why that cannot be.
+Result<cudaGraph_t> capture(Stream stream, const std::function<void()>& enqueue) {
+  const auto error = [](std::string why) { return Error{Code::kUnavailable, std::move(why)}; };
+  // Of this thread alone: NCCL's threads and a watchdog may ask the GPU meanwhile.
+  cudaError_t status = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+  if (status != cudaSuccess) return error(cudaGetErrorString(status));
+  std::string failure;
+  try {
+    const Recording recording;
+    enqueue();
+  } catch (const RecordingFailed& failed) {
+    failure = failed.what();
+  }
+  cudaGraph_t graph = nullptr;
+  status = cudaStreamEndCapture(stream, &graph);
+  if (status != cudaSuccess && failure.empty()) failure = cudaGetErrorString(status);
+  if (failure.empty()) return graph;
+  // Not every failed call spoils the capture, which then has what came before it.
+  if (graph != nullptr) RUBATO_CUDA(cudaGraphDestroy(graph));
+  return error(std::move(failure));
+}
+
+Result<cudaGraphExec_t> record(Stream stream, const std::function<void()>& enqueue) {
+  const Result<cudaGraph_t> graph = capture(stream, enqueue);
+  if (!graph) return graph.error();
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, *graph, 0);
+  RUBATO_CUDA(cudaGraphDestroy(*graph));
+  if (status != cudaSuccess) return Error{Code::kUnavailable, cudaGetErrorString(status)};
+  return executable;
+}
+
+}  // namespace
 
 /// What was enqueued on a stream, to be launched as one; owns it.
 class PassGraphs::Graph {
  public:
   /// Null, with a warning, where it cannot be had; then nothing has been enqueued.
-  static std::unique_ptr<Graph> record(Stream stream, const std::function<void()>& enqueue) {
-    cudaGraphExec_t executable = nullptr;
-    // Of this thread alone: NCCL's threads and a watchdog may ask the GPU meanwhile.
-    cudaError_t status = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
-    if (status == cudaSuccess) {
-      enqueue();
-      cudaGraph_t graph = nullptr;
-      status = cudaStreamEndCapture(stream, &graph);
-      if (status == cudaSuccess) {
-        status = cudaGraphInstantiate(&executable, graph, 0);
-        RUBATO_CUDA(cudaGraphDestroy(graph));
-      }
-    }
-    if (status == cudaSuccess) return std::make_unique<Graph>(executable);
+  static std::unique_ptr<Graph> of(Stream stream, const std::function<void()>& enqueue) {
+    const Result<cudaGraphExec_t> executable = record(stream, enqueue);
+    if (executable) return std::make_unique<Graph>(*executable);
     static_cast<void>(cudaGetLastError());  // or the next launch would be taken to have failed
     log_warning(concat("a pass cannot be recorded as a CUDA graph: ",
-                       cudaGetErrorString(status),
+                       executable.error().message,
                        "; from now on its kernels are launched one by one"));
     return nullptr;
   }
@@ -64,7 +90,7 @@ void PassGraphs::run(const PassBucket& bucket,
   Entry& entry = found->second;
   entry.last_use = ++uses_;
   if (entry.graph == nullptr) {
-    entry.graph = Graph::record(stream_, enqueue);
+    entry.graph = Graph::of(stream_, enqueue);
     if (entry.graph == nullptr) {
       refused_ = true;
       entries_.clear();

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/check.h"
@@ -20,6 +21,7 @@ struct CUgraph_st {
 struct CUstream_st {
   std::deque<std::function<void()>> work;
   std::unique_ptr<CUgraph_st> captured;  // null: nothing is recorded
+  bool capture_failed = false;
 };
 
 namespace rubato::emulation {
@@ -54,11 +56,6 @@ Allocations& allocations() {
   return all;
 }
 
-void check_device(const void* data, std::size_t bytes) {
-  const Allocations::Range* range = allocations().find(data, bytes);
-  RUBATO_CHECK(range != nullptr && !range->pinned, bytes, " bytes are not the device's");
-}
-
 /// This thread's streams; the first is its null stream.
 std::vector<std::unique_ptr<CUstream_st>>& streams() {
   thread_local std::vector<std::unique_ptr<CUstream_st>> mine = [] {
@@ -88,6 +85,31 @@ void run_all(CUstream_st& stream) {
 
 }  // namespace
 
+void check_device(const void* data, std::size_t bytes) {
+  const Allocations::Range* range = allocations().find(data, bytes);
+  RUBATO_CHECK(range != nullptr && !range->pinned, bytes, " bytes are not the device's");
+}
+
+namespace {
+
+thread_local std::vector<int> devices = {0};
+
+}  // namespace
+
+void see_devices(std::vector<int> seen) {
+  devices = std::move(seen);
+  current_device() = 0;
+}
+
+const std::vector<int>& seen_devices() {
+  return devices;
+}
+
+int& current_device() {
+  thread_local int mine = 0;
+  return mine;
+}
+
 Counts& counts() {
   thread_local Counts mine;
   return mine;
@@ -102,6 +124,7 @@ namespace {
 
 thread_local std::size_t most_bytes_at_once = 0;
 thread_local bool captures_fail = false;
+thread_local int failing_call = -1;
 
 }  // namespace
 
@@ -111,6 +134,15 @@ void limit_allocations(std::size_t most_bytes) {
 
 void refuse_captures(bool refuse) {
   captures_fail = refuse;
+}
+
+void fail_captured_call(int calls_before) {
+  failing_call = calls_before;
+}
+
+int& last_error() {
+  thread_local int mine = 0;
+  return mine;
 }
 
 namespace {
@@ -180,46 +212,60 @@ void free(void* memory) {
   unmap_guarded(begin, bytes);
 }
 
-void enqueue(CUstream_st* stream, std::function<void()> work) {
-  CUstream_st& its = stream_of(stream);
-  if (its.captured != nullptr) {
-    its.captured->work.push_back(std::move(work));
+namespace {
+
+/// Of what a capture does not take: cudaErrorStreamCaptureUnsupported, then ..Invalidated.
+bool capture(CUstream_st& its, std::function<void()> work) {
+  if (its.capture_failed) {
+    last_error() = 901;
+  } else if (std::ssize(its.captured->work) == failing_call) {
+    its.capture_failed = true;
+    last_error() = 900;
   } else {
-    its.work.push_back(std::move(work));
+    its.captured->work.push_back(std::move(work));
   }
+  return !its.capture_failed;
 }
 
-void copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+}  // namespace
+
+bool enqueue(CUstream_st* stream, std::function<void()> work) {
+  CUstream_st& its = stream_of(stream);
+  if (its.captured != nullptr) return capture(its, std::move(work));
+  its.work.push_back(std::move(work));
+  return true;
+}
+
+bool copy_to_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
   check_device(to, bytes);
   ++counts().copies_to_device;
-  if (allocations().pinned(from, bytes)) {
-    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
-    return;
-  }
+  if (allocations().pinned(from, bytes))
+    return enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   check_not_captured(stream_of(stream), "a copy of memory that is not pinned");
   const auto* begin = static_cast<const std::byte*>(from);
-  enqueue(stream, [to, kept = std::vector<std::byte>(begin, begin + bytes)] {
+  return enqueue(stream, [to, kept = std::vector<std::byte>(begin, begin + bytes)] {
     std::memcpy(to, kept.data(), kept.size());
   });
 }
 
-void copy_to_host(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+bool copy_to_host(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
   check_device(from, bytes);
   ++counts().copies_to_host;
   counts().bytes_to_host += static_cast<std::int64_t>(bytes);
-  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  const bool told = enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   if (!allocations().pinned(to, bytes)) wait(stream);
+  return told;
 }
 
-void copy_on_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+bool copy_on_device(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
   check_device(to, bytes);
   check_device(from, bytes);
-  enqueue(stream, [=] { std::memmove(to, from, bytes); });
+  return enqueue(stream, [=] { std::memmove(to, from, bytes); });
 }
 
-void fill(void* to, int value, std::size_t bytes, CUstream_st* stream) {
+bool fill(void* to, int value, std::size_t bytes, CUstream_st* stream) {
   check_device(to, bytes);
-  enqueue(stream, [=] { std::memset(to, value, bytes); });
+  return enqueue(stream, [=] { std::memset(to, value, bytes); });
 }
 
 CUstream_st* make_stream() {
@@ -238,8 +284,9 @@ void begin_capture(CUstream_st* stream) {
 
 CUgraph_st* end_capture(CUstream_st* stream) {
   RUBATO_CHECK(stream->captured != nullptr, "nothing is captured");
-  const std::unique_ptr<CUgraph_st> captured = std::move(stream->captured);
-  return captures_fail ? nullptr : std::make_unique<CUgraph_st>(*captured).release();
+  std::unique_ptr<CUgraph_st> captured = std::move(stream->captured);
+  const bool failed = std::exchange(stream->capture_failed, false) || captures_fail;
+  return failed ? nullptr : captured.release();
 }
 
 CUgraph_st* copy_graph(const CUgraph_st* graph) {
@@ -261,7 +308,10 @@ void wait(CUstream_st* stream) {
 
 bool advance(CUstream_st* stream) {
   auto& work = stream_of(stream).work;
-  if (work.empty()) return false;
+  if (work.empty()) {
+    ++counts().waits;
+    return false;
+  }
   const auto next = std::move(work.front());
   work.pop_front();
   next();

@@ -1,6 +1,7 @@
 // runtime/model/cuda/gemm.h without cuBLAS: plain sums.
 #include <cuda_bf16.h>
 
+#include "parallel/cuda/cuda_check.h"
 #include "runtime/model/cuda/gemm.h"
 #include "tests/support/cuda_emulation/device.h"
 
@@ -48,7 +49,9 @@ void Gemm::run(const void* x,
                std::int64_t k,
                Element type,
                Element result) {
-  emulation::enqueue(stream_, [=] { multiply(x, w, y, rows, n, k, type, result); });
+  const bool told =
+      emulation::enqueue(stream_, [=] { multiply(x, w, y, rows, n, k, type, result); });
+  if (!told) detail::gpu_call_failed("cublasGemmEx", __FILE__, __LINE__, "it cannot be captured");
 }
 
 }  // namespace rubato::cuda

@@ -1,11 +1,12 @@
 // Graphs of reuse passes: what they do is what is enqueued, bit for bit.
 #include "runtime/model/cuda/pass_graphs.h"
 
-#include <numeric>
+#include <algorithm>
+#include <optional>
 
 #include "parallel/local_group.h"
 #include "tests/runtime/model/cuda/gpu.h"
-#include "tests/runtime/model/cuda/make_cuda_model.h"
+#include "tests/runtime/model/cuda/model_pair.h"
 #include "tests/support/checkpoint_builder.h"
 #include "tests/support/temporary_folder.h"
 
@@ -94,146 +95,38 @@ TEST_F(CudaPassGraphs, TheLeastRecentlyUsedGo) {
   EXPECT_EQ(recorded_by(2), 1);
 }
 
-struct Said {
-  std::vector<std::vector<double>> similarity;
-  std::vector<std::vector<Candidate>> candidates;
-  std::vector<std::vector<float>> mass;
-};
-
-/// Calls visit(data, bytes) for each part of a model's caches.
-void for_each_cache(Rank& rank, auto&& visit) {
-  const CacheShape& shape = rank.cache.shape();
-  for (int layer = 0; layer < shape.num_layers; ++layer) {
-    for (const CacheLayer& part :
-         {rank.cache.x(layer), rank.cache.q(layer), rank.cache.k(layer), rank.cache.v(layer)})
-      visit(part.data, shape.capacity * part.width * (shape.bfloat16 ? 2 : 4));
-  }
-  RUBATO_CUDA(cudaStreamSynchronize(rank.stream.get()));
-}
-
-std::vector<std::vector<std::byte>> caches_of(Rank& rank) {
-  std::vector<std::vector<std::byte>> all;
-  for_each_cache(rank, [&](const void* data, std::int64_t size) {
-    auto& bytes = all.emplace_back(size);
-    RUBATO_CUDA(
-        cudaMemcpyAsync(bytes.data(), data, size, cudaMemcpyDeviceToHost, rank.stream.get()));
-  });
-  return all;
-}
-
-/// Two models of the same weights, of which one uses graphs, or which differ otherwise.
 class CudaGraphs : public GpuTest {
  protected:
-  static constexpr int kCanvas = 150, kMostSequences = 4;
-  static constexpr std::int64_t kCacheTokens = kMostSequences * kCanvas + 50;
-  static constexpr TokenId kMaskId = 62;
-
   /// head_rows: of the one with graphs.
   void start(Storage storage,
              const ModelConfig& config = rubato::testing::small_config(),
              int head_rows = Head::kRowsAtATime) {
     write_checkpoint(folder_.path(), rubato::testing::random_model(config, 3));
-    const auto checkpoint = Checkpoint::open(folder_.path());
-    const auto shape = make_shape(checkpoint->config(), 0, 1, storage);
-    num_layers_ = shape->num_layers;
     communicator_ = group_.communicator(0);
-    const auto make = [&](bool graphs, int rows) {
-      return std::make_unique<Rank>(
-          *shape, *checkpoint, *communicator_, kCacheTokens, graphs, rows);
-    };
-    with_ = make(true, head_rows);
-    without_ = make(false, Head::kRowsAtATime);
+    pair.emplace(folder_.path(), *communicator_, storage, head_rows);
+    pair->fill_caches();
   }
 
-  /// Of `rows` rows each, whose contents differ from step to step.
-  std::vector<StepSequence> sequences_of(std::span<const int> rows, int step) {
-    canvases_.assign(rows.size(), std::vector<TokenId>(kCanvas));
-    std::vector<StepSequence> sequences;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      for (int position = 0; position < kCanvas; ++position)
-        canvases_[i][position] = (position * 7 + static_cast<int>(i) * 5 + step * 11) % 60;
-      StepSequence s;
-      s.slot_begin = static_cast<std::int64_t>(i) * kCanvas;
-      s.canvas = canvases_[i];
-      s.track = true;
-      s.step = step;
-      for (int row = 0; row < rows[i]; ++row) s.query.rows.push_back((row * 13 + step) % kCanvas);
-      s.query.num_tracked = rows[i] > 2 ? 2 : 0;
-      s.query.refresh = s.query.num_tracked > 0 ? Refresh::kByDrift : Refresh::kNone;
-      s.query.eligible.assign(s.query.rows.begin() + s.query.num_tracked, s.query.rows.end());
-      std::ranges::sort(s.query.eligible);
-      sequences.push_back(std::move(s));
-    }
-    return sequences;
-  }
-
-  Said run(Rank& rank, std::span<const StepSequence> sequences, int boundary) const {
-    const std::vector<int> boundaries(sequences.size(), boundary);
-    Said said;
-    rank.model.reuse_pass(sequences);
-    said.similarity = rank.model.reduce(sequences);
-    rank.model.refresh(sequences, boundaries);
-    rank.model.compute_logits(sequences);
-    said.candidates = rank.model.candidates(sequences, kMaskId);
-    for (int i = 0; i < std::ssize(sequences); ++i) {
-      const auto mass = rank.model.attention_mass(i);
-      said.mass.emplace_back(mass.begin(), mass.end());
-    }
-    return said;
-  }
-
-  void fill_caches() {
-    std::vector<StepSequence> sequences =
-        sequences_of(std::vector<int>(kMostSequences, 3), /*step=*/0);
-    for (StepSequence& s : sequences) s.query.refresh = Refresh::kFull;
-    for (Rank* rank : {with_.get(), without_.get()}) {
-      for_each_cache(*rank, [&](void* data, std::int64_t size) {
-        RUBATO_CUDA(cudaMemsetAsync(data, 0, size, rank->stream.get()));
-      });
-      run(*rank, sequences, 0);
-    }
-  }
-
-  /// A step on both; the caches as well.
-  void expect_same(std::span<const int> rows, int step, int boundary) {
-    const auto sequences = sequences_of(rows, step);
-    const Said a = run(*with_, sequences, boundary), b = run(*without_, sequences, boundary);
-    EXPECT_EQ(a.similarity, b.similarity) << "step " << step;
-    EXPECT_EQ(a.mass, b.mass) << "step " << step;
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
-      ASSERT_EQ(a.candidates[i].size(), b.candidates[i].size());
-      for (std::size_t j = 0; j < a.candidates[i].size(); ++j) {
-        EXPECT_EQ(a.candidates[i][j].position, b.candidates[i][j].position);
-        EXPECT_EQ(a.candidates[i][j].token, b.candidates[i][j].token);
-        EXPECT_EQ(a.candidates[i][j].logprob, b.candidates[i][j].logprob);
-      }
-    }
-    EXPECT_EQ(caches_of(*with_), caches_of(*without_)) << "step " << step;
-  }
-
-  std::unique_ptr<Rank> with_, without_;
-  int num_layers_ = 0;
+  std::optional<ModelPair> pair;
 
  private:
   rubato::testing::TemporaryFolder folder_;
   LocalGroup group_{1};
   std::unique_ptr<Communicator> communicator_;
-  std::vector<std::vector<TokenId>> canvases_;
 };
 
 TEST_F(CudaGraphs, GiveTheBitsOfWhatIsEnqueued) {
   for (const Storage storage : {Storage::kFloat32, Storage::kBFloat16}) {
     start(storage);
-    fill_caches();
-    ASSERT_EQ(without_->model.graphs(), nullptr);
+    ASSERT_EQ(pair->without().model.graphs(), nullptr);
     int step = 1;
     // Passes of the same bucket, though of other sequences and rows, with and without a refresh.
     for (const auto& rows : std::vector<std::vector<int>>{
              {5, 7}, {5, 7}, {5, 7}, {3, 3}, {9, 4}, {5}, {6}, {7}, {1, 6}, {4, 4, 4, 4}}) {
-      expect_same(rows, step, step % 3 == 0 ? 1 : num_layers_);
+      pair->expect_same(rows, step, step % 3 == 0 ? 1 : pair->num_layers());
       ++step;
     }
-    EXPECT_GE(with_->model.graphs()->num_replayed(), 5);
+    EXPECT_GE(pair->with().model.graphs()->num_replayed(), 5);
   }
 }
 
@@ -242,33 +135,45 @@ TEST_F(CudaGraphs, GiveTheBitsOfWhatTensorCoresAreGiven) {
     start(Storage::kBFloat16,
           rubato::testing::small_config(
               /*n_layers=*/2, 2 * head_dim, /*n_heads=*/2, /*mlp=*/64, /*vocab=*/64));
-    fill_caches();
     for (int step = 1; step <= 3; ++step)
-      expect_same(std::vector{5, 7}, step, step == 2 ? 1 : num_layers_);
-    EXPECT_GE(with_->model.graphs()->num_replayed(), 1);
+      pair->expect_same(std::vector{5, 7}, step, step == 2 ? 1 : pair->num_layers());
+    EXPECT_GE(pair->with().model.graphs()->num_replayed(), 1);
+  }
+}
+
+#ifdef RUBATO_CUDA_EMULATED
+TEST_F(CudaGraphs, APassOfWhichSomeCallCannotBeRecordedIsEnqueued) {
+  constexpr int kKernel = 0, kMemset = 1, kProduct = 4;  // of a pass's first calls
+  for (const int failing : {kKernel, kMemset, kProduct}) {
+    start(Storage::kFloat32, rubato::testing::small_config(/*n_layers=*/1));
+    emulation::fail_captured_call(failing);
+    ::testing::internal::CaptureStderr();
+    for (int step = 1; step <= 2; ++step)
+      pair->expect_same(std::vector{5, 7}, step, pair->num_layers());
+    emulation::fail_captured_call(-1);
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("cannot be recorded"),
+              std::string::npos);
+    EXPECT_EQ(pair->with().model.graphs()->num_recorded(), 0) << "call " << failing;
   }
 }
 
 // (Matrix products of another number of rows may give other bits on a GPU.)
-#ifdef RUBATO_CUDA_EMULATED
 TEST_F(CudaGraphs, AHeadInPartsGivesTheSameCandidates) {
   start(Storage::kFloat32, rubato::testing::small_config(), /*head_rows=*/4);
-  fill_caches();
   for (const auto& rows : std::vector<std::vector<int>>{{5, 7}, {3, 12}, {6}, {4, 4, 4, 4}})
-    expect_same(rows, static_cast<int>(rows.size()), num_layers_);
+    pair->expect_same(rows, static_cast<int>(rows.size()), pair->num_layers());
 }
 #endif
 
 TEST_F(CudaGraphs, APassWritesNoRowsButItsOwn) {
   start(Storage::kBFloat16);
-  fill_caches();
   for (int step = 1; step <= 4; ++step) {
-    const auto sequences = sequences_of(std::vector{5, 6}, step);
-    const auto before = caches_of(*with_);
-    with_->model.reuse_pass(sequences);
-    auto after = caches_of(*with_);
+    const auto sequences = pair->sequences_of(std::vector{5, 6}, step);
+    const auto before = caches_of(pair->with());
+    pair->with().model.reuse_pass(sequences);
+    auto after = caches_of(pair->with());
     for (std::size_t part = 0; part < after.size(); ++part) {
-      const std::size_t row_bytes = after[part].size() / kCacheTokens;
+      const std::size_t row_bytes = after[part].size() / ModelPair::kCacheTokens;
       for (const StepSequence& s : sequences) {
         for (const Position row : s.query.rows) {
           const auto at = static_cast<std::ptrdiff_t>((s.slot_begin + row) * row_bytes);
@@ -281,9 +186,9 @@ TEST_F(CudaGraphs, APassWritesNoRowsButItsOwn) {
       }
     }
     EXPECT_EQ(after, before) << "step " << step;
-    run(*with_, sequences, num_layers_);
+    pair->run(pair->with(), sequences, pair->num_layers());
   }
-  EXPECT_GT(with_->model.graphs()->num_replayed(), 0);
+  EXPECT_GT(pair->with().model.graphs()->num_replayed(), 0);
 }
 
 }  // namespace

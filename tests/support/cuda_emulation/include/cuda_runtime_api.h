@@ -5,6 +5,7 @@
 // tests of runtime/model/cuda compile against in a CPU build.
 
 #include <cstddef>
+#include <utility>
 
 #include "tests/support/cuda_emulation/device.h"
 
@@ -16,24 +17,55 @@ using cudaGraphExec_t = struct CUgraph_st*;
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidDevice = 101,
   cudaErrorNotReady = 600,
+  cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 constexpr unsigned cudaStreamNonBlocking = 1;
 
-inline const char* cudaGetErrorString(cudaError_t) {
-  return "an error of the emulation";
+struct cudaUUID_t {
+  char bytes[16];
+};
+struct cudaDeviceProp {
+  char name[256];
+  cudaUUID_t uuid;
+};
+
+inline const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    default:
+      return "an error of the emulation";
+  }
 }
 inline cudaError_t cudaGetLastError() {
-  return cudaSuccess;
+  return static_cast<cudaError_t>(std::exchange(rubato::emulation::last_error(), 0));
 }
 inline cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = static_cast<int>(rubato::emulation::seen_devices().size());
   return cudaSuccess;
 }
-inline cudaError_t cudaSetDevice(int) {
+inline cudaError_t cudaSetDevice(int device) {
+  int count = 0;
+  cudaGetDeviceCount(&count);
+  if (device < 0 || device >= count) return cudaErrorInvalidDevice;
+  rubato::emulation::current_device() = device;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDevice(int* device) {
+  *device = rubato::emulation::current_device();
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  *properties = {.name = "Emulated GPU", .uuid = {}};
+  properties->uuid.bytes[0] =
+      static_cast<char>(rubato::emulation::seen_devices().at(static_cast<std::size_t>(device)));
   return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -64,25 +96,26 @@ inline cudaError_t cudaMemcpyAsync(void* to,
                                    cudaMemcpyKind kind,
                                    cudaStream_t stream = nullptr) {
   if (bytes == 0) return cudaSuccess;
+  bool told = false;
   switch (kind) {
     case cudaMemcpyHostToDevice:
-      rubato::emulation::copy_to_device(to, from, bytes, stream);
+      told = rubato::emulation::copy_to_device(to, from, bytes, stream);
       break;
     case cudaMemcpyDeviceToHost:
-      rubato::emulation::copy_to_host(to, from, bytes, stream);
+      told = rubato::emulation::copy_to_host(to, from, bytes, stream);
       break;
     case cudaMemcpyDeviceToDevice:
-      rubato::emulation::copy_on_device(to, from, bytes, stream);
+      told = rubato::emulation::copy_on_device(to, from, bytes, stream);
       break;
   }
-  return cudaSuccess;
+  return told ? cudaSuccess : static_cast<cudaError_t>(rubato::emulation::last_error());
 }
 inline cudaError_t cudaMemsetAsync(void* to,
                                    int value,
                                    std::size_t bytes,
                                    cudaStream_t stream = nullptr) {
-  if (bytes > 0) rubato::emulation::fill(to, value, bytes, stream);
-  return cudaSuccess;
+  const bool told = bytes == 0 || rubato::emulation::fill(to, value, bytes, stream);
+  return told ? cudaSuccess : static_cast<cudaError_t>(rubato::emulation::last_error());
 }
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = rubato::emulation::make_stream();
