@@ -2,6 +2,8 @@
 // tracked sets, up to ties that rounding decides.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <iostream>
 
 #include "tests/exactness/cases.h"
@@ -60,24 +62,31 @@ constexpr int kRequests = 48;
   return same_logprobs(a.logprobs, b.logprobs);
 }
 
+/// How an engine is made over a checkpoint.
+using MakeEngine = std::function<std::unique_ptr<LocalEngine>(const std::filesystem::path&)>;
+
+MakeEngine engine_of(int tp, rubato::testing::MakeModel make_model, bool float8 = false) {
+  return [=](const std::filesystem::path& folder) {
+    return std::make_unique<LocalEngine>(
+        folder, tp, Storage::kFloat32, rubato::testing::kFewFullRows, make_model, float8);
+  };
+}
+
 class CudaEngine : public GpuTest {
  protected:
-  /// All worlds' requests, alone and in one batch, on `tp` ranks; with float8 weights those of one.
-  void compare(int tp, bool float8 = false) {
+  /// All worlds' requests, or the first `num_worlds`', alone and in one batch.
+  void compare(const MakeEngine& one, const MakeEngine& other, std::size_t num_worlds = 100) {
     int different = 0, all = 0;
     std::vector<rubato::testing::World> worlds = rubato::testing::worlds();
-    if (float8) worlds.resize(1);
+    worlds.resize(std::min(worlds.size(), num_worlds));
     for (const rubato::testing::World& world : worlds) {
       rubato::testing::TemporaryFolder folder;
       write_checkpoint(folder.path(), world.model);
       std::vector<GenerationRequest> requests(world.requests.begin(),
                                               world.requests.begin() + kRequests);
       for (GenerationRequest& request : requests) request.top_logprobs = 3;
-      constexpr auto kFewRows = rubato::testing::kFewFullRows;
-      LocalEngine cpu(folder.path(), tp, Storage::kFloat32, kFewRows, {}, float8);
-      LocalEngine gpu(folder.path(), tp, Storage::kFloat32, kFewRows, make_cuda_model(), float8);
-      const std::vector<Generated> expected = cpu.generate(requests),
-                                   found = gpu.generate(requests);
+      const std::vector<Generated> expected = one(folder.path())->generate(requests),
+                                   found = other(folder.path())->generate(requests);
       for (std::size_t i = 0; i < requests.size(); ++i, ++all) {
         const auto result = same(expected[i], found[i]);
         if (result) continue;
@@ -92,16 +101,35 @@ class CudaEngine : public GpuTest {
 };
 
 TEST_F(CudaEngine, GivesTheCpusTokensBoundariesAndTrackedSets) {
-  compare(1);
+  compare(engine_of(1, {}), engine_of(1, make_cuda_model()));
 }
 
 TEST_F(CudaEngine, GivesTheCpusAnswersAtTensorParallelSize2) {
-  compare(2);
+  compare(engine_of(2, {}), engine_of(2, make_cuda_model()));
 }
 
 TEST_F(CudaEngine, GivesTheCpusAnswersWithFloat8WeightsAtTensorParallelSize2) {
-  compare(2, /*float8=*/true);
+  compare(engine_of(2, {}, /*float8=*/true),
+          engine_of(2, make_cuda_model(), /*float8=*/true),
+          /*num_worlds=*/1);
 }
+
+#ifdef RUBATO_CUDA_EMULATED
+/// Ranks with a GPU of their own each.
+rubato::testing::MakeModel over_nccl() {
+  return [](const ModelShape& shape,
+            const Checkpoint& checkpoint,
+            Communicator& communicator,
+            std::int64_t cache_tokens) {
+    emulation::see_devices({communicator.rank()});
+    return make_cuda_model()(shape, checkpoint, communicator, cache_tokens);
+  };
+}
+
+TEST_F(CudaEngine, GivesTheAnswersOfOneRankOverNccl) {
+  compare(engine_of(1, make_cuda_model()), engine_of(2, over_nccl()), /*num_worlds=*/1);
+}
+#endif
 
 }  // namespace
 }  // namespace rubato::cuda::testing

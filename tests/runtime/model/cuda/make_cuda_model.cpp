@@ -1,13 +1,16 @@
 #include "tests/runtime/model/cuda/make_cuda_model.h"
 
+#include "parallel/cuda/cuda_check.h"
+#include "parallel/cuda/nccl_communicator.h"
 #include "runtime/model/cache_shape.h"
 
 namespace rubato::cuda::testing {
 namespace {
 
-std::unique_ptr<DeviceCommunicator> device_communicator(Communicator& host) {
-  if (host.size() == 1) return std::make_unique<SingleDeviceCommunicator>();
-  return std::make_unique<StagedCommunicator>(host);
+int current_device() {
+  int device = 0;
+  RUBATO_CUDA(cudaGetDevice(&device));
+  return device;
 }
 
 }  // namespace
@@ -18,7 +21,7 @@ Rank::Rank(const ModelShape& shape,
            std::int64_t cache_tokens,
            bool graphs,
            int head_rows)
-    : device(device_communicator(communicator)),
+    : device(make_device_communicator(communicator, current_device(), kDefaultCollectiveDeadline)),
       weights(load_device_weights(shape, checkpoint, stream.get())),
       cache(cache_shape(shape, cache_tokens)),
       model(shape, weights, cache, communicator, *device, stream.get(), graphs, head_rows) {}

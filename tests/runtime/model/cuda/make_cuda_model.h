@@ -8,8 +8,7 @@
 
 namespace rubato::cuda::testing {
 
-/// A rank's model on the GPU and what it refers to. Several ranks share the GPU, their sums go
-/// through the host.
+/// A rank's model on its thread's current GPU and what it refers to.
 struct Rank {
   Rank(const ModelShape& shape,
        const Checkpoint& checkpoint,
