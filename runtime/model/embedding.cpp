@@ -1,44 +1,54 @@
 #include "runtime/model/embedding.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
-#include <bit>
+#include <vector>
+
+#include "runtime/base/bfloat16.h"
 
 namespace rubato {
+namespace {
+
+constexpr std::int64_t kRowsReadAtATime = 256;  // by a thread
+
+std::size_t bytes_of(std::int64_t values, Storage storage) {
+  return static_cast<std::size_t>(values) * (storage == Storage::kFloat32 ? 4 : 2);
+}
+
+}  // namespace
 
 Embedding::Embedding(const TensorView& tensor, const TensorSlice& slice, Storage storage)
-    : width_(slice.cols.size()) {
-  switch (storage) {
-    case Storage::kFloat32:
-      floats_.resize(slice.size());
-      copy_slice(tensor, slice, floats_.data());
-      return;
-    case Storage::kBFloat16:
-      halves_.resize(slice.size());
-      copy_slice(tensor, slice, halves_.data());
-      return;
-  }
+    : width_(slice.cols.size()), storage_(storage), memory_(bytes_of(slice.size(), storage)) {
+  at::parallel_for(
+      0, slice.rows.size(), kRowsReadAtATime, [&](std::int64_t begin, std::int64_t end) {
+        const TensorSlice part{{slice.rows.begin + begin, slice.rows.begin + end}, slice.cols};
+        if (storage == Storage::kFloat32) {
+          copy_slice(tensor, part, floats() + begin * width_);
+        } else {
+          copy_slice(tensor, part, halves() + begin * width_);
+        }
+      });
 }
 
 Embedding::Embedding(std::int64_t rows, std::int64_t width, Storage storage, const RowReader& read)
-    : width_(width) {
-  floats_.resize(rows * width);
-  read(0, rows, floats_.data());
-  if (storage == Storage::kFloat32) return;
-  kernels().round(floats_.data(), rows * width);
-  for (const float value : floats_)
-    halves_.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
-  floats_ = {};
+    : width_(width), storage_(storage), memory_(bytes_of(rows * width, storage)) {
+  at::parallel_for(0, rows, kRowsReadAtATime, [&](std::int64_t begin, std::int64_t end) {
+    if (storage == Storage::kFloat32) return read(begin, end, floats() + begin * width_);
+    std::vector<float> row(width_);
+    for (std::int64_t i = begin; i < end; ++i) {
+      read(i, i + 1, row.data());
+      std::ranges::transform(row, halves() + i * width_, to_bfloat16);
+    }
+  });
 }
 
 void Embedding::copy_row(std::int64_t row, float* out) const {
   const std::int64_t begin = row * width_;
-  if (halves_.empty()) {
-    std::copy_n(floats_.begin() + begin, width_, out);
+  if (storage_ == Storage::kFloat32) {
+    std::copy_n(floats() + begin, width_, out);
   } else {
-    std::transform(
-        halves_.begin() + begin, halves_.begin() + begin + width_, out, [](std::uint16_t half) {
-          return std::bit_cast<float>(std::uint32_t{half} << 16);
-        });
+    std::transform(halves() + begin, halves() + begin + width_, out, from_bfloat16);
   }
 }
 

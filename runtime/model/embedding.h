@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "runtime/checkpoint/tensor_view.h"
 #include "runtime/model/linear.h"
+#include "runtime/model/weight_memory.h"
 
 namespace rubato {
 
@@ -21,9 +21,12 @@ class Embedding {
   void copy_row(std::int64_t row, float* out) const;
 
  private:
+  float* floats() const { return static_cast<float*>(memory_.get()); }
+  std::uint16_t* halves() const { return static_cast<std::uint16_t*>(memory_.get()); }
+
   std::int64_t width_;
-  std::vector<float> floats_;          // one of the two, by storage
-  std::vector<std::uint16_t> halves_;  // bfloat16 bits
+  Storage storage_;
+  WeightMemory memory_;  // [rows, width] of float, or of bfloat16 bits
 };
 
 }  // namespace rubato

@@ -3,8 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <vector>
 
 #include "runtime/base/bfloat16.h"
@@ -13,8 +11,7 @@
 namespace rubato {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-constexpr std::int64_t kFloatsReadAtATime = 4 << 20;
+constexpr std::int64_t kFloatsReadAtATime = 1 << 20;  // by a thread
 
 void assign(float value, float& to) {
   to = value;
@@ -23,12 +20,21 @@ void assign(float value, std::uint16_t& to) {
   to = to_bfloat16(value);
 }
 
-/// Copies rows [begin, end) of W into the panels.
+/// Packs up to kPanelWidth rows of W, [count, k], into a panel, [k, kPanelWidth]; 0 for the rows
+/// that are missing in the last one.
 template <class T>
-void pack(const float* rows, std::int64_t begin, std::int64_t end, std::int64_t k, T* panels) {
-  for (std::int64_t row = begin; row < end; ++row, rows += k) {
-    T* column = panels + row / kPanelWidth * k * kPanelWidth + row % kPanelWidth;
-    for (std::int64_t i = 0; i < k; ++i) assign(rows[i], column[i * kPanelWidth]);
+void pack_panel(const float* rows, std::int64_t count, std::int64_t k, T* panel) {
+  for (std::int64_t i = 0; i < k; ++i, panel += kPanelWidth) {
+    for (std::int64_t row = 0; row < count; ++row) assign(rows[row * k + i], panel[row]);
+    std::fill(panel + count, panel + kPanelWidth, T{0});
+  }
+}
+
+template <class T>
+void pack(const float* rows, std::int64_t count, std::int64_t k, T* panels) {
+  for (std::int64_t row = 0; row < count; row += kPanelWidth) {
+    pack_panel(
+        rows + row * k, std::min<std::int64_t>(kPanelWidth, count - row), k, panels + row * k);
   }
 }
 
@@ -38,29 +44,27 @@ std::int64_t num_panels(std::int64_t n) {
 
 }  // namespace
 
-void Linear::Free::operator()(void* memory) const {
-  std::free(memory);
-}
-
 Linear::Linear(std::int64_t n, std::int64_t k, Storage storage, int groups, const RowReader& read) {
   RUBATO_CHECK(k % groups == 0, n, " x ", k, ", groups ", groups);
   packed_ = {nullptr, storage, n, k, groups};
-  const auto size = static_cast<std::size_t>(bytes());
-  memory_.reset(std::aligned_alloc(kAlignment, size));
-  RUBATO_CHECK(memory_ != nullptr, size, " bytes of weights");
-  std::memset(memory_.get(), 0, size);
+  memory_ = WeightMemory(static_cast<std::size_t>(bytes()));
   packed_.panels = memory_.get();
-  const std::int64_t rows_at_a_time = std::clamp<std::int64_t>(kFloatsReadAtATime / k, 1, n);
-  std::vector<float> rows(rows_at_a_time * k);
-  for (std::int64_t begin = 0; begin < n; begin += rows_at_a_time) {
-    const std::int64_t end = std::min(n, begin + rows_at_a_time);
-    read(begin, end, rows.data());
-    if (storage == Storage::kFloat32) {
-      pack(rows.data(), begin, end, k, static_cast<float*>(memory_.get()));
-    } else {
-      pack(rows.data(), begin, end, k, static_cast<std::uint16_t*>(memory_.get()));
+  const std::int64_t panels_at_a_time =
+      std::max<std::int64_t>(1, kFloatsReadAtATime / (kPanelWidth * k));
+  at::parallel_for(0, num_panels(n), panels_at_a_time, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> rows(std::min(panels_at_a_time, end - begin) * kPanelWidth * k);
+    for (std::int64_t panel = begin; panel < end; panel += panels_at_a_time) {
+      const std::int64_t first = panel * kPanelWidth;
+      const std::int64_t count =
+          std::min(n, std::min(end, panel + panels_at_a_time) * kPanelWidth) - first;
+      read(first, first + count, rows.data());
+      if (storage == Storage::kFloat32) {
+        pack(rows.data(), count, k, static_cast<float*>(memory_.get()) + first * k);
+      } else {
+        pack(rows.data(), count, k, static_cast<std::uint16_t*>(memory_.get()) + first * k);
+      }
     }
-  }
+  });
 }
 
 std::int64_t Linear::bytes() const {

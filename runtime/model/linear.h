@@ -2,14 +2,14 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 
 #include "runtime/model/kernels/kernels.h"
+#include "runtime/model/weight_memory.h"
 
 namespace rubato {
 
 /// Reads rows [begin, end) of a matrix into `out`, row-major. Weights are read a few rows at a
-/// time, so that loading takes next to no memory besides the weights.
+/// time, so that loading takes next to no memory besides the weights; by several threads at once.
 using RowReader = std::function<void(std::int64_t begin, std::int64_t end, float* out)>;
 
 /// The weights of y = x W^T on this rank, packed for the kernels; owns them. `apply` is const and
@@ -28,10 +28,7 @@ class Linear {
   std::int64_t bytes() const;
 
  private:
-  struct Free {
-    void operator()(void* memory) const;
-  };
-  std::unique_ptr<void, Free> memory_;
+  WeightMemory memory_;
   PackedWeights packed_;
 };
 

@@ -1,6 +1,5 @@
 #include "runtime/model/linear.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
@@ -11,10 +10,13 @@
 #include <algorithm>
 
 #include "parallel/local_group.h"
+#include "tests/support/intra_op_threads.h"
 #include "tests/support/rank_threads.h"
 
 namespace rubato {
 namespace {
+
+using test::IntraOpThreads;
 
 Linear linear_of(const at::Tensor& w, Storage storage = Storage::kFloat32, int groups = 1) {
   const std::int64_t k = w.size(1);
@@ -31,16 +33,6 @@ at::Tensor applied(const Linear& linear, const at::Tensor& x) {
   return y;
 }
 
-/// The intra-op threads while in scope.
-class Threads {
- public:
-  explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
-  ~Threads() { at::set_num_threads(before_); }
-
- private:
-  int before_;
-};
-
 TEST(Linear, MultipliesAsMatmul) {
   const at::Tensor x = at::randn({7, 40}), w = at::randn({50, 40});
   EXPECT_TRUE(at::allclose(applied(linear_of(w), x), at::matmul(x, w.t()), 1e-5, 1e-5));
@@ -53,16 +45,30 @@ TEST(Linear, RoundsItsWeightsToBFloat16) {
   EXPECT_EQ(linear_of(w, Storage::kBFloat16).bytes(), 64 * 40 * 2);
 }
 
+TEST(Linear, IsReadByAnyNumberOfThreads) {
+  const at::Tensor x = at::randn({2, 2048}), w = at::randn({1100, 2048});  // read in several parts
+  for (const Storage storage : {Storage::kFloat32, Storage::kBFloat16}) {
+    at::Tensor one;
+    {
+      const IntraOpThreads threads(1);
+      one = applied(linear_of(w, storage), x);
+    }
+    const IntraOpThreads threads(3);
+    EXPECT_TRUE(applied(linear_of(w, storage), x).equal(one));
+    EXPECT_TRUE(at::allclose(one, at::matmul(x, w.t()), 1e-1, 1));
+  }
+}
+
 TEST(Linear, GivesTheSameBitsOnAnyNumberOfThreads) {
   const at::Tensor x = at::randn({300, 256}), w = at::randn({768, 256});
   const Linear linear = linear_of(w);
   at::Tensor one, three;
   {
-    const Threads threads(1);
+    const IntraOpThreads threads(1);
     one = applied(linear, x);
   }
   {
-    const Threads threads(3);
+    const IntraOpThreads threads(3);
     three = applied(linear, x);
   }
   EXPECT_TRUE(one.equal(three));
@@ -71,6 +77,7 @@ TEST(Linear, GivesTheSameBitsOnAnyNumberOfThreads) {
 TEST(Linear, ReadsItsWeightsAFewRowsAtATime) {
   constexpr std::int64_t kRows = 70, kWidth = 1 << 17;
   const at::Tensor x = at::randn({2, kWidth}), w = at::randn({kRows, kWidth});
+  const IntraOpThreads threads(1);
   std::int64_t most = 0;
   const Linear linear(
       kRows, kWidth, Storage::kFloat32, 1, [&](std::int64_t begin, std::int64_t end, float* out) {
