@@ -181,6 +181,7 @@ EngineHost::EngineHost(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) 
 EngineHost::~EngineHost() = default;
 
 Result<std::unique_ptr<EngineHost>> EngineHost::load(const Config& config, const Mesh& mesh) {
+  at::set_num_threads(threads_of(config.engine, mesh));  // of this thread, which packs the weights
   auto loaded = load_model(config, mesh);
   if (!loaded) return loaded.error();
   auto parts = std::make_unique<Parts>(*std::move(loaded), config.engine, mesh);
