@@ -27,9 +27,7 @@ const Policy* policy_named(const Fields& fields, const Policy* otherwise) {
 
 void read_commit_rule(const json::object& object,
                       const Fields& fields,
-                      GenerationRequest& request,
-                      int block_length,
-                      int num_blocks) {
+                      GenerationRequest& request) {
   CommitParams& commit = request.commit;
   const bool threshold_is_null = object.contains("threshold") && object.at("threshold").is_null();
   const auto threshold = fields.number("threshold", 0, 1, /*above=*/true);
@@ -48,13 +46,13 @@ void read_commit_rule(const json::object& object,
   } else if (steps || threshold_is_null) {
     commit.rule = CommitRule::kSchedule;
     // By default one token per step, even if the last block is shorter: blocks have equally many.
-    commit.steps = steps ? static_cast<int>(*steps) : block_length * num_blocks;
-    if (steps && commit.steps % num_blocks != 0) {
+    commit.steps = steps ? static_cast<int>(*steps) : request.block_length() * request.num_blocks();
+    if (steps && commit.steps % request.num_blocks() != 0) {
       reject("diffusion.steps",
              concat("`diffusion.steps` is ",
                     commit.steps,
                     "; it must be a multiple of the ",
-                    num_blocks,
+                    request.num_blocks(),
                     " blocks"));
     }
   }
@@ -107,10 +105,7 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
                   request.max_tokens,
                   " tokens to generate"));
   }
-  const int length = policy.policy->by_block ? std::min(policy.block_length, request.max_tokens)
-                                             : request.max_tokens;
-  const int num_blocks = (request.max_tokens + length - 1) / length;
-  read_commit_rule(object, fields, request, length, num_blocks);
+  read_commit_rule(object, fields, request);
 }
 
 }  // namespace rubato

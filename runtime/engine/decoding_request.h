@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct DecodingRequest {
   Position generated_end() const { return static_cast<Position>(prompt.size()) + max_tokens; }
   Position canvas_length() const { return generated_end() + static_cast<Position>(suffix.size()); }
   std::int64_t given_tokens() const { return std::ssize(prompt) + std::ssize(suffix); }
+  /// Positions of each block that the generated part is decoded in; the last one may have fewer.
+  int block_length() const {
+    return policy.policy->by_block ? std::min(policy.block_length, max_tokens) : max_tokens;
+  }
+  int num_blocks() const { return (max_tokens + block_length() - 1) / block_length(); }
   bool operator==(const DecodingRequest&) const = default;
 };
 

@@ -10,16 +10,6 @@
 namespace rubato {
 namespace {
 
-int block_length(const SequenceSpec& spec) {
-  return spec.policy.policy->by_block ? std::min(spec.policy.block_length, spec.max_tokens)
-                                      : spec.max_tokens;
-}
-
-int block_count(const SequenceSpec& spec) {
-  const int length = block_length(spec);
-  return (spec.max_tokens + length - 1) / length;
-}
-
 /// Strictly ascending.
 template <class T, class Projection>
 bool ascends(const std::vector<T>& values, Projection projection) {
@@ -42,20 +32,20 @@ Sequence::Sequence(SequenceSpec spec, ControlTokens tokens)
 
 SequenceView Sequence::view() const {
   const auto prompt_length = static_cast<Position>(spec_.prompt.size());
-  const Position begin = prompt_length + block_ * block_length(spec_);
+  const Position begin = prompt_length + block_ * spec_.block_length();
   return {.canvas_length = spec_.canvas_length(),
           .prompt_length = prompt_length,
           .step = step_,
           .step_in_block = step_in_block_,
           .block_begin = begin,
-          .block_end = std::min(begin + block_length(spec_), spec_.generated_end()),
+          .block_end = std::min(begin + spec_.block_length(), spec_.generated_end()),
           .masked = masked_,
           .committed_last = committed_last_,
           .tracked = tracked_};
 }
 
 int Sequence::quota() const {
-  const int steps = std::max(1, spec_.commit.steps / block_count(spec_));
+  const int steps = std::max(1, spec_.commit.steps / spec_.num_blocks());
   return schedule_quota(masks_at_block_start_, steps, step_in_block_);
 }
 
@@ -100,7 +90,7 @@ void Sequence::drop_masks_behind_first_eos() {
 void Sequence::enter_current_block() {
   if (masked_.empty()) return;
   const int block =
-      (masked_.front() - static_cast<Position>(spec_.prompt.size())) / block_length(spec_);
+      (masked_.front() - static_cast<Position>(spec_.prompt.size())) / spec_.block_length();
   if (block == block_) return;
   block_ = block;
   step_in_block_ = 0;
