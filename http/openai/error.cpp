@@ -21,7 +21,6 @@ int http_status(const Error& error) {
       return 429;
     case Code::kDeadline:
       return 408;
-    case Code::kCancelled:
     case Code::kUnavailable:
       return 503;
     case Code::kInternal:

@@ -14,8 +14,6 @@ const char* to_string(Code code) {
       return "too_long";
     case Code::kOverloaded:
       return "overloaded";
-    case Code::kCancelled:
-      return "cancelled";
     case Code::kDeadline:
       return "deadline";
     case Code::kUnavailable:

@@ -14,7 +14,6 @@ enum class Code {
   kNotFound,
   kTooLong,     ///< does not fit the context or the cache; the message has both numbers
   kOverloaded,  ///< a bounded queue is full
-  kCancelled,
   kDeadline,
   kUnavailable,  ///< loading, draining, or the engine has stopped
   kInternal,
