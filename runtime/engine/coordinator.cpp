@@ -3,15 +3,23 @@
 #include <algorithm>
 
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "runtime/engine/step_budget.h"
 
 namespace rubato {
 
 namespace {
 
+/// Logs an event of a generation's life. `what` must not contain what the client wrote.
+template <class... What>
+void log_event(SequenceId id, const What&... what) {
+  log_debug(concat("generation ", id, ": ", what...));
+}
+
 /// Tells a generation that it ended without finishing.
 template <class Generation>
-void tell(const Generation& generation, const Error& error) {
+void tell(SequenceId id, const Generation& generation, const Error& error) {
+  log_event(id, "failed: ", error.message);
   GenerationUpdate news;
   news.stats = generation.stats;
   news.error = error;
@@ -160,7 +168,7 @@ StepPlan Coordinator::next_plan(Batch& batch) {
   for (const SequenceId id : plan.releases) RUBATO_CHECK(batch.release(id).ok());
   plan.admissions = scheduler_.admit();
   for (const SequenceSpec& spec : plan.admissions) batch.admit(spec);
-  count_admissions(plan.admissions);
+  note_admissions(plan.admissions);
   plan.run = choose_run(batch);
   RUBATO_CHECK(batch.select(plan.run).ok());
   plan.digest = batch.digest();
@@ -196,6 +204,15 @@ void Coordinator::take_submissions() {
     status_.waiting += static_cast<int>(taken.size());  // until `publish_status` counts them
   }
   for (Submission& submission : taken) {
+    const SequenceSpec& spec = submission.spec;
+    log_event(spec.id,
+              "submitted with policy ",
+              spec.policy.policy->name,
+              ", ",
+              spec.given_tokens(),
+              " tokens given and ",
+              spec.max_tokens,
+              " to generate");
     generations_.emplace(submission.spec.id, std::move(submission.generation));
     scheduler_.enqueue(std::move(submission.spec));
   }
@@ -206,7 +223,10 @@ void Coordinator::drop_cancelled() {
   for (const auto& [id, generation] : generations_) {
     if (generation.cancelled->load(std::memory_order_acquire)) cancelled.push_back(id);
   }
-  for (const SequenceId id : cancelled) remove(id);
+  for (const SequenceId id : cancelled) {
+    log_event(id, "cancelled after ", generations_.at(id).stats.forward_passes, " steps");
+    remove(id);
+  }
 }
 
 void Coordinator::drop_overdue() {
@@ -215,7 +235,8 @@ void Coordinator::drop_overdue() {
   while (const SequenceSpec* first = scheduler_.first_waiting()) {
     const Generation& generation = generations_.at(first->id);
     if (now - generation.submitted < limits_.queue_timeout) return;
-    tell(generation,
+    tell(first->id,
+         generation,
          {Code::kOverloaded,
           concat("no place came free within ",
                  std::chrono::duration<double>(limits_.queue_timeout).count(),
@@ -242,7 +263,7 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
     const SequenceId id = outcome.update.id;
     const Generation& generation = generations_.at(id);
     if (outcome.error) {
-      tell(generation, *outcome.error);
+      tell(id, generation, *outcome.error);
       remove(id);
       continue;
     }
@@ -260,18 +281,21 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
     }
     pending_updates_.push_back(std::move(outcome.update));
     if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
-    if (news.finished) remove(id);
+    if (!news.finished) continue;
+    log_event(id, "finished after ", news.stats.forward_passes, " steps");
+    remove(id);
   }
   publish_status();
 }
 
-void Coordinator::count_admissions(std::span<const SequenceSpec> admissions) {
+void Coordinator::note_admissions(std::span<const SequenceSpec> admissions) {
   if (admissions.empty()) return;
   const Clock::time_point now = now_();
   for (const SequenceSpec& spec : admissions) {
     counters_.prompt_tokens += spec.given_tokens();
-    const Clock::duration waited = now - generations_.at(spec.id).submitted;
-    counters_.queue_seconds.observe(std::chrono::duration<double>(waited).count());
+    const std::chrono::duration<double> waited = now - generations_.at(spec.id).submitted;
+    counters_.queue_seconds.observe(waited.count());
+    log_event(spec.id, "admitted after ", waited.count(), " s");
   }
 }
 
@@ -306,7 +330,7 @@ void Coordinator::fail(const Error& error) {
   }
   take_submissions();
   for (const auto& [id, generation] : std::exchange(generations_, {})) {
-    tell(generation, error);
+    tell(id, generation, error);
     scheduler_.remove(id);
   }
   outstanding_tokens_ = 0;

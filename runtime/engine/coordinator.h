@@ -115,7 +115,7 @@ class Coordinator final : public GenerationClient {
   void drop_cancelled();
   void drop_overdue();
   void remove(SequenceId id);
-  void count_admissions(std::span<const SequenceSpec> admissions);
+  void note_admissions(std::span<const SequenceSpec> admissions);
   void count(Generation& generation, const SequenceOutcome& outcome);
   std::vector<SequenceId> choose_run(const Batch& batch);
   void publish_status();

@@ -5,12 +5,14 @@
 
 #include <thread>
 
+#include "runtime/base/log.h"
 #include "tests/runtime/engine/requests.h"
 #include "tests/support/fake_engine.h"
 
 namespace rubato::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -316,6 +318,29 @@ TEST_F(CoordinatorTest, AnIdleEngineWakesForASubmissionAndForTheEnd) {
   finished.wait(false);
   coordinator().shut_down(/*finish_running=*/true);
   engine_.join();
+}
+
+TEST_F(CoordinatorTest, LogsTheLifeOfEachGenerationAtDebugLevel) {
+  configure_logging(LogLevel::kDebug, "");
+  ::testing::internal::CaptureStderr();
+  Heard finished, cancelled, failed;
+  ASSERT_TRUE(submit(finished).ok());
+  run_dry();
+  ASSERT_TRUE(submit(cancelled, request_of(2, 9)).ok());
+  engine_.step();
+  handles_.back().cancel();
+  engine_.step();
+  ASSERT_TRUE(submit(failed).ok());
+  coordinator().fail({Code::kInternal, "broken"});
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  configure_logging(LogLevel::kInfo, "");
+  EXPECT_THAT(log,
+              AllOf(HasSubstr("generation 1: submitted with policy elastic, 2 tokens given and 3 "
+                              "to generate\n"),
+                    HasSubstr("generation 1: admitted after "),
+                    HasSubstr("generation 1: finished after 3 steps\n"),
+                    HasSubstr("generation 2: cancelled after 1 steps\n"),
+                    HasSubstr("generation 3: failed: broken\n")));
 }
 
 /// Threads that submit and cancel; every generation ends as it must.
