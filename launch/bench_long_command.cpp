@@ -49,7 +49,7 @@ int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments
   EngineHost& host = *rank.engine;
   const auto contenders = parse_policies(arguments.policies);
   const Status agreed = agree("the benchmark", {contenders ? "" : contenders.error().message, {}});
-  if (!agreed) return fail(agreed.error());
+  if (!agreed) return fail(agreed.error(), kCannotStart);
   LongSetup setup{.provenance = provenance_of(host, rank.mesh, program),
                   .model = model_name(arguments, rank.config),
                   .random = !arguments.checkpoint,
@@ -74,7 +74,7 @@ int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments
   setup.provenance.load_after = load_average();
   std::cout << to_table(*measured, setup) << std::flush;
   const Status written = write_json(arguments.json, to_json(*measured, setup));
-  return written ? 0 : fail(written.error());
+  return written ? kDone : fail(written.error());
 }
 
 /// The configuration, with the random model as its checkpoint if requested.
@@ -94,10 +94,10 @@ int run(const LongArguments& arguments, ProgramArguments program) {
   const Result<Config> config = configure(arguments, checkpoint);
   const MpiSession mpi(program.argc, program.argv);
   const Result<Rank> rank = start_rank(mpi, "bench long", config);
-  if (!rank) return 1;
+  if (!rank) return kCannotStart;
   checkpoint.reset();
   if (rank->mesh.world_rank == 0) return run_front(arguments, *rank, program);
-  if (!agree("the benchmark", {})) return 1;
+  if (!agree("the benchmark", {})) return kCannotStart;
   return end_of_engine(rank->engine->run());
 }
 

@@ -71,7 +71,7 @@ int run_front(const PoliciesArguments& arguments,
   EngineHost& host = *rank.engine;
   Result<Entries> entries = load_entries(arguments, rank.config, host.model());
   const Status agreed = agree("the benchmark", {entries ? "" : entries.error().message, {}});
-  if (!agreed) return fail(agreed.error());
+  if (!agreed) return fail(agreed.error(), kCannotStart);
   BenchSetup setup{provenance_of(host, rank.mesh, program),
                    entries->text.model.id,
                    host.storage() == Storage::kFloat32 ? "float32" : "bfloat16",
@@ -94,7 +94,7 @@ int run_front(const PoliciesArguments& arguments,
   if (!comparison) return fail(comparison.error());
   setup.provenance.load_after = load_average();
   const Status written = write_report(*comparison, setup, arguments);
-  return written ? 0 : fail(written.error());
+  return written ? kDone : fail(written.error());
 }
 
 int run(const PoliciesArguments& arguments, ProgramArguments program) {
@@ -103,10 +103,10 @@ int run(const PoliciesArguments& arguments, ProgramArguments program) {
       arguments.python, std::filesystem::path(arguments.tasks_folder) / "score_python.py");
   const MpiSession mpi(program.argc, program.argv);
   const Result<Rank> rank = start_rank(mpi, "bench policies", arguments.config.load());
-  if (!rank) return 1;
+  if (!rank) return kCannotStart;
   if (rank->mesh.world_rank == 0) return run_front(arguments, *rank, program, *python);
   python.reset();
-  if (!agree("the benchmark", {})) return 1;
+  if (!agree("the benchmark", {})) return kCannotStart;
   return end_of_engine(rank->engine->run());
 }
 

@@ -4,6 +4,7 @@
 #include "launch/commands.h"
 #include "launch/config.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/exit_status.h"
 #include "runtime/checkpoint/inspect.h"
 
 namespace rubato {
@@ -25,11 +26,11 @@ int run_inspect(const InspectArguments& arguments) {
   const auto inspection = inspect(arguments.model, options);
   if (!inspection) {
     std::cerr << "rubato inspect: " << inspection.error().message << '\n';
-    return 1;
+    return kFailed;
   }
   std::cout << (arguments.json ? to_json(*inspection) : to_table(*inspection)) << std::flush;
   // For a single size the exit status also says whether that size works.
-  return arguments.tp > 0 && !inspection->ranks.front().problem.empty() ? 1 : 0;
+  return arguments.tp > 0 && !inspection->ranks.front().problem.empty() ? kFailed : kDone;
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ int run_front(const BatchArguments& arguments, const Config& config, EngineHost&
                   result.failed,
                   " of them with an error; results in ",
                   arguments.output));
-  return 0;
+  return kDone;
 }
 
 /// The given configuration, but lines wait for slots without a time limit.

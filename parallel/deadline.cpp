@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "runtime/base/concat.h"
+#include "runtime/base/exit_status.h"
 #include "runtime/base/log.h"
 
 namespace rubato {
@@ -16,7 +17,7 @@ double seconds(std::chrono::milliseconds duration) {
 
 void end_for_failure(int rank, std::string_view why) {
   log_error(concat("rank ", rank, ": ", why, "; ending the job"));
-  std::_Exit(kFailedStatus);
+  std::_Exit(kFailed);
 }
 
 void end_for_missed_deadline(int rank,
@@ -29,7 +30,7 @@ void end_for_missed_deadline(int rank,
                    " s in ",
                    operation,
                    ": another rank is gone or stuck; ending the job"));
-  std::_Exit(kMissedDeadlineStatus);
+  std::_Exit(kMissedDeadline);
 }
 
 void end_for_silent_rank(int silent_rank, std::chrono::milliseconds silence) {
@@ -38,7 +39,7 @@ void end_for_silent_rank(int silent_rank, std::chrono::milliseconds silence) {
                    " does not answer; no sign of life for ",
                    seconds(silence),
                    " s; ending the job"));
-  std::_Exit(kMissedDeadlineStatus);
+  std::_Exit(kMissedDeadline);
 }
 
 }  // namespace rubato

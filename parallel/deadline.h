@@ -15,18 +15,12 @@ inline constexpr std::chrono::milliseconds kHeartbeat{250};
 /// the job.
 inline constexpr std::chrono::milliseconds kRollCall{200};
 
-/// Exit status of a rank that gave up waiting for the others.
-inline constexpr int kMissedDeadlineStatus = 70;
-
-/// Exit status of a rank that failed in a step.
-inline constexpr int kFailedStatus = 1;
-
-/// Logs why this rank cannot continue and ends the process with `kFailedStatus`, and with it the
+/// Logs why this rank cannot continue and ends the process with `kFailed`, and with it the
 /// job. An orderly exit would have to wait for the other ranks; these wait for this one in a step,
 /// and would end the job at their deadline and report this rank as silent. Any thread.
 [[noreturn]] void end_for_failure(int rank, std::string_view why);
 
-/// Logs which rank waited in vain for what, and ends the process with `kMissedDeadlineStatus`, and
+/// Logs which rank waited in vain for what, and ends the process with `kMissedDeadline`, and
 /// with it the job: nothing can be computed without the missing rank. Any thread.
 [[noreturn]] void end_for_missed_deadline(int rank,
                                           std::string_view operation,

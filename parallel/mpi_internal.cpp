@@ -8,12 +8,11 @@
 
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/exit_status.h"
 #include "runtime/base/log.h"
 
 namespace rubato::detail {
 namespace {
-
-constexpr int kMpiFailureStatus = 71;
 
 /// This rank's number, or -1 while MPI does not run.
 int world_rank() {
@@ -32,7 +31,7 @@ void check_mpi(int code, const char* call, const char* file, int line) {
   int length = 0;
   MPI_Error_string(code, text, &length);
   log_error(concat("rank ", world_rank(), ": ", call, " failed at ", file, ":", line, ": ", text));
-  std::_Exit(kMpiFailureStatus);
+  std::_Exit(kMpiFailed);
 }
 
 void pause(std::chrono::steady_clock::duration waited) {

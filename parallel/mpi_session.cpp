@@ -12,6 +12,7 @@
 #include "parallel/mpi_internal.h"
 #include "runtime/base/check.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/exit_status.h"
 
 namespace rubato {
 namespace {
@@ -37,7 +38,7 @@ constexpr std::chrono::seconds kGoodbye{10};
 void end_without_the_others(int) {
   constexpr char kText[] = "another rank does not leave; ending without it\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
-  _exit(kMissedDeadlineStatus);
+  _exit(kMissedDeadline);
 }
 
 }  // namespace

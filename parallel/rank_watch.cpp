@@ -7,6 +7,7 @@
 
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"
+#include "runtime/base/exit_status.h"
 #include "runtime/base/log.h"
 
 namespace rubato {
@@ -75,13 +76,13 @@ void RankWatch::give_up(detail::Operation operation, Clock::duration waited) {
                    " in ",
                    name(operation),
                    "; ending the job"));
-  std::_Exit(kMissedDeadlineStatus);
+  std::_Exit(kMissedDeadline);
 }
 
 void RankWatch::end_with_the_others(detail::Operation operation) {
   roll_call_.take(name(operation));
   log_warning("another rank has given up waiting; ending with it");
-  std::_Exit(kMissedDeadlineStatus);
+  std::_Exit(kMissedDeadline);
 }
 
 }  // namespace rubato

@@ -10,7 +10,7 @@
 namespace rubato {
 
 /// Waits for the other ranks of a replica, on behalf of its communicator and control channel. If
-/// one of them is more than `patience` late, it ends the job with `kMissedDeadlineStatus` and a
+/// one of them is more than `patience` late, it ends the job with `kMissedDeadline` and a
 /// message that names the rank. Time in which this rank itself did not run (it or its machine was
 /// stopped) does not count. Engine thread only.
 class RankWatch {

@@ -8,7 +8,7 @@
 
 namespace rubato {
 
-/// A thread that ends the process, with `kMissedDeadlineStatus`, when a call that has no timeout
+/// A thread that ends the process, with `kMissedDeadline`, when a call that has no timeout
 /// does not return in time because another rank is missing. Time in which this process itself did
 /// not run (it or its machine was stopped) does not count. Watches one call at a time.
 class Watchdog {

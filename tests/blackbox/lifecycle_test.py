@@ -165,8 +165,17 @@ BAD_OPTIONS = {
 def test_a_bad_option_ends_every_rank_and_is_named():
     calls = [lambda options=options: run(2, "serve", *options) for options in BAD_OPTIONS.values()]
     for named, done in zip(BAD_OPTIONS, in_threads(calls, count=3)):
-        assert done.returncode != 0, named
+        assert done.returncode == 2, named
         assert named in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("bench", "policies"), ("bench", "long"), ("run-batch", "-i", __file__, "-o", "/dev/null")]
+)
+def test_every_command_ends_alike_with_a_bad_configuration(command):
+    done = run(1, *command, "--set", "engine.tp=-1")
+    assert done.returncode == 2
+    assert "engine.tp" in done.stderr
 
 
 def test_help_names_the_defaults():

@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "runtime/base/exit_status.h"
 #include "tests/parallel/collective_checks.h"
 #include "tests/support/rank_threads.h"
 
@@ -64,14 +65,14 @@ TEST_F(LocalGroupDeathTest, EndsWhenARankDoesNotComeToACollective) {
   LocalGroup group(2, std::chrono::milliseconds(20));
   at::Tensor t = at::zeros({4});
   EXPECT_EXIT(group.communicator(1)->all_reduce_sum(t),
-              testing::ExitedWithCode(kMissedDeadlineStatus),
+              testing::ExitedWithCode(kMissedDeadline),
               "rank 1 waited 0.02 s in an all-reduce");
 }
 
 TEST_F(LocalGroupDeathTest, EndsWhenTheCoordinatorSendsNothingWithinAStep) {
   LocalGroup group(2, std::chrono::milliseconds(20));
   EXPECT_EXIT((void)group.control_channel(1)->receive(3, false),
-              testing::ExitedWithCode(kMissedDeadlineStatus),
+              testing::ExitedWithCode(kMissedDeadline),
               "rank 1 waited 0.02 s in receiving a control message");
 }
 

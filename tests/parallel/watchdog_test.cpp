@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "parallel/deadline.h"
+#include "runtime/base/exit_status.h"
 
 namespace rubato {
 namespace {
@@ -22,7 +22,7 @@ TEST(WatchdogDeathTest, EndsTheProcessWhoseCallDoesNotReturnAndSaysWhatItWas) {
         const Watchdog::Watch watch(watchdog, "the start of NCCL", milliseconds(100));
         hang();
       },
-      ::testing::ExitedWithCode(kMissedDeadlineStatus),
+      ::testing::ExitedWithCode(kMissedDeadline),
       "rank 3 waited 0.1 s in the start of NCCL");
 }
 
@@ -35,7 +35,7 @@ TEST(WatchdogDeathTest, AnEarlierCallsTimeDoesNotCount) {
         const Watchdog::Watch watch(watchdog, "one that does not", milliseconds(200));
         hang();
       },
-      ::testing::ExitedWithCode(kMissedDeadlineStatus),
+      ::testing::ExitedWithCode(kMissedDeadline),
       "waited 0.2 s in one that does not");
 }
 
