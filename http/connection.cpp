@@ -11,7 +11,7 @@
 #include <charconv>
 #include <iterator>
 
-#include "http/admission.h"
+#include "http/authorization.h"
 #include "http/openai/error.h"
 #include "http/request_checks.h"
 #include "runtime/base/concat.h"
@@ -104,9 +104,9 @@ awaitable<std::optional<Refusal>> Connection::read_in_time(HttpRequest& request)
   const http::request_header<> header = parser.get().base();  // before trailers are mixed in
   request.base() = header;
   if (refusal) co_return refusal;
-  if (std::optional<Error> stranger = refuse_stranger(header, config_)) {
-    Refusal unknown{http_status(*stranger), std::move(*stranger)};
-    co_return unknown;
+  if (const Status allowed = authorize(header, config_); !allowed) {
+    Refusal unauthorized{http_status(allowed.error()), allowed.error()};
+    co_return unauthorized;
   }
   if (beast::iequals(header[http::field::expect], "100-continue")) {
     HttpResponse go_on(http::status::continue_, 11);

@@ -1,4 +1,4 @@
-#include "http/admission.h"
+#include "http/authorization.h"
 
 #include "http/page.h"
 #include "http/request_checks.h"
@@ -7,18 +7,16 @@ namespace rubato {
 
 namespace http = boost::beast::http;
 
-std::optional<Error> refuse_stranger(const http::request_header<>& header,
-                                     const ServerConfig& config) {
-  if (!config.keys.required()) return std::nullopt;
+Status authorize(const http::request_header<>& header, const ServerConfig& config) {
+  if (!config.keys.required()) return {};
   const std::string path = path_of(header.target());
-  if (path == "/health" || path == "/health/live") return std::nullopt;
+  if (path == "/health" || path == "/health/live") return {};
   const bool looks = header.method() == http::verb::get || header.method() == http::verb::head;
-  if (looks && find_page_file(path) != nullptr) return std::nullopt;
+  if (looks && find_page_file(path) != nullptr) return {};
   const bool preflight = header.method() == http::verb::options && config.cross_origin.open();
-  if (preflight) return std::nullopt;
+  if (preflight) return {};
   const std::string_view authorization = header[http::field::authorization];
-  if (header.count(http::field::authorization) == 1 && config.keys.admits(authorization))
-    return std::nullopt;
+  if (header.count(http::field::authorization) == 1 && config.keys.admits(authorization)) return {};
   return Error{Code::kUnauthenticated,
                authorization.empty()
                    ? "an API key is required: send it as `Authorization: Bearer KEY`"
