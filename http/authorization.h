@@ -3,7 +3,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
 
-#include "http/server.h"
+#include "http/server_config.h"
 #include "runtime/base/error.h"
 
 namespace rubato {

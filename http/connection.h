@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-#include "http/server.h"
+#include "http/server_config.h"
 #include "runtime/base/error.h"
 
 namespace rubato {

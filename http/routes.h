@@ -1,7 +1,5 @@
 #pragma once
 
-#include <boost/json/object.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 

@@ -11,8 +11,8 @@
 #include "launch/commands.h"
 #include "launch/exit_status.h"
 #include "launch/progress.h"
+#include "launch/read_server_config.h"
 #include "launch/report_file.h"
-#include "launch/server_config.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {

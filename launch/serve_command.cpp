@@ -14,7 +14,7 @@
 #include "launch/options.h"
 #include "launch/program.h"
 #include "launch/rank.h"
-#include "launch/server_config.h"
+#include "launch/read_server_config.h"
 #include "launch/serving.h"
 #include "launch/stop_signals.h"
 #include "runtime/base/concat.h"
@@ -140,7 +140,7 @@ int serve(const ServeArguments& arguments, ProgramArguments program) {
   Result<Config> config = arguments.config.load();
   std::optional<ServerConfig> settings;  // rank 0's, checked before anything is loaded
   if (config && mpi.rank() == 0) {
-    Result<ServerConfig> checked = server_config(config->server);
+    Result<ServerConfig> checked = read_server_config(config->server);
     if (checked) {
       settings = std::move(checked).value();
     } else {

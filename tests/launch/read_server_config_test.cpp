@@ -1,4 +1,4 @@
-#include "launch/server_config.h"
+#include "launch/read_server_config.h"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ class ServerConfigTest : public ::testing::Test {
 };
 
 TEST_F(ServerConfigTest, NeedsNoKeyByDefault) {
-  const auto config = server_config({});
+  const auto config = read_server_config({});
   ASSERT_TRUE(config.ok()) << config.error().message;
   EXPECT_FALSE(config->keys.required());
   EXPECT_FALSE(config->cross_origin.open());
@@ -27,11 +27,11 @@ TEST_F(ServerConfigTest, NeedsNoKeyByDefault) {
 
 TEST_F(ServerConfigTest, HeartbeatsAreOffUnlessATimeIsGivenHoweverShort) {
   ServerSection section;
-  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 0);
+  EXPECT_EQ(read_server_config(section)->stream_heartbeat.count(), 0);
   section.stream_heartbeat_s = 2.5;
-  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 2500);
+  EXPECT_EQ(read_server_config(section)->stream_heartbeat.count(), 2500);
   section.stream_heartbeat_s = 1e-6;
-  EXPECT_EQ(server_config(section)->stream_heartbeat.count(), 1);
+  EXPECT_EQ(read_server_config(section)->stream_heartbeat.count(), 1);
 }
 
 TEST_F(ServerConfigTest, KeysOfFileAndEnvironmentBothCount) {
@@ -39,7 +39,7 @@ TEST_F(ServerConfigTest, KeysOfFileAndEnvironmentBothCount) {
   setenv(kAccessKeyVariable, "of-environment", 1);
   ServerSection section;
   section.api_key_file = folder_.path() / "keys";
-  const auto config = server_config(section);
+  const auto config = read_server_config(section);
   ASSERT_TRUE(config.ok()) << config.error().message;
   EXPECT_TRUE(config->keys.admits("Bearer of-file"));
   EXPECT_TRUE(config->keys.admits("Bearer of-environment"));
@@ -48,20 +48,20 @@ TEST_F(ServerConfigTest, KeysOfFileAndEnvironmentBothCount) {
 
 TEST_F(ServerConfigTest, AnEmptyVariableOrAMissingFileIsAnErrorAndNotAnOpenDoor) {
   setenv(kAccessKeyVariable, "", 1);
-  const auto empty = server_config({});
+  const auto empty = read_server_config({});
   ASSERT_FALSE(empty.ok());
   EXPECT_NE(empty.error().message.find("RUBATO_API_KEY"), std::string::npos);
   unsetenv(kAccessKeyVariable);
   ServerSection section;
   section.api_key_file = folder_.path() / "none";
-  EXPECT_FALSE(server_config(section).ok());
+  EXPECT_FALSE(read_server_config(section).ok());
 }
 
 TEST_F(ServerConfigTest, WhatIsBoundToIsAnAddress) {
   ServerSection section;
   for (const char* name : {"localhost", "", "127.0.0.1:80", "[::1]"}) {
     section.bind = name;
-    const auto config = server_config(section);
+    const auto config = read_server_config(section);
     ASSERT_FALSE(config.ok()) << name;
     EXPECT_EQ(config.error().param, "server.bind");
     EXPECT_EQ(config.error().message,
@@ -70,7 +70,7 @@ TEST_F(ServerConfigTest, WhatIsBoundToIsAnAddress) {
   }
   for (const char* address : {"127.0.0.1", "0.0.0.0", "::", "::1"}) {
     section.bind = address;
-    EXPECT_TRUE(server_config(section).ok()) << address;
+    EXPECT_TRUE(read_server_config(section).ok()) << address;
   }
 }
 
@@ -82,9 +82,9 @@ TEST_F(ServerConfigTest, AUrlHasBracketsAroundColons) {
 TEST_F(ServerConfigTest, OriginsAreChecked) {
   ServerSection section;
   section.cors_origins = "https://a.org";
-  EXPECT_TRUE(server_config(section).value().cross_origin.open());
+  EXPECT_TRUE(read_server_config(section).value().cross_origin.open());
   section.cors_origins = "a.org";
-  EXPECT_FALSE(server_config(section).ok());
+  EXPECT_FALSE(read_server_config(section).ok());
 }
 
 }  // namespace

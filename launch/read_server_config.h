@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "http/server.h"
+#include "http/server_config.h"
 #include "launch/config.h"
 
 namespace rubato {
@@ -12,7 +12,7 @@ inline constexpr const char* kAccessKeyVariable = "RUBATO_API_KEY";
 
 /// The front end's settings, with the access keys from the configured file and the environment.
 /// Errors: kInvalidArgument, naming the key, the file or the variable, never an access key.
-Result<ServerConfig> server_config(const ServerSection& section);
+Result<ServerConfig> read_server_config(const ServerSection& section);
 
 /// The URL of a server that listens on that address; IPv6 addresses in brackets.
 std::string url_of(const std::string& bind, int port);

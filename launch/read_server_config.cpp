@@ -1,7 +1,8 @@
-#include "launch/server_config.h"
+#include "launch/read_server_config.h"
 
 #include <cstdlib>
 
+#include "http/server.h"
 #include "launch/program.h"
 #include "runtime/base/concat.h"
 
@@ -31,7 +32,7 @@ std::string url_of(const std::string& bind, int port) {
   return concat("http://", colons ? "[" : "", bind, colons ? "]" : "", ":", port);
 }
 
-Result<ServerConfig> server_config(const ServerSection& section) {
+Result<ServerConfig> read_server_config(const ServerSection& section) {
   if (!is_address(section.bind)) {
     return Error{Code::kInvalidArgument,
                  concat("server.bind is \"",
