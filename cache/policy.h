@@ -71,7 +71,7 @@ struct StepQuery {
 
 /// A caching policy: a name and a pure function from a sequence's state to a step's query.
 /// Adding one takes a file in cache/policies/, a declaration in policies/policies.h and a line in
-/// policies.cpp.
+/// policy.cpp.
 struct Policy {
   std::string_view name;
   std::string_view summary;  ///< one line for --help and docs
@@ -81,10 +81,10 @@ struct Policy {
   Refresh (*refresh)(const PolicyParams&, const SequenceView&);
   /// How far the canvas reaches in this step: one past the last position that is computed, attended
   /// to or committed. Never less than in the step before. Null: always the whole canvas.
-  Position (*reach)(const PolicyParams&, const SequenceView&);
+  Position (*reach)(const PolicyParams&, const SequenceView&) = nullptr;
   /// The tracked set of the next step (`SequenceView::tracked`), ascending, from what this step
   /// attended to. Null: the policy tracks nothing.
-  std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&);
+  std::vector<Position> (*follow)(const PolicyParams&, const AttentionMass&) = nullptr;
   /// Whether `refresh` is ever kByDrift.
   bool tests_drift = false;
 

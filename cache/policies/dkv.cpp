@@ -28,8 +28,6 @@ const Policy kDkvPolicy = {
     .summary = "dKV-Cache-Decode: recomputes all masks and what was just committed",
     .by_block = true,
     .query = query,
-    .refresh = refresh,
-    .reach = nullptr,
-    .follow = nullptr};
+    .refresh = refresh};
 
 }  // namespace rubato

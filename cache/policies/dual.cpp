@@ -22,8 +22,6 @@ const Policy kDualPolicy = {.name = "dual",
                             .summary = "Fast-dLLM's dual cache: recomputes the current block only",
                             .by_block = true,
                             .query = query,
-                            .refresh = refresh,
-                            .reach = nullptr,
-                            .follow = nullptr};
+                            .refresh = refresh};
 
 }  // namespace rubato

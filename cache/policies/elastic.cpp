@@ -24,7 +24,6 @@ const Policy kElasticPolicy = {
     .by_block = false,
     .query = query,
     .refresh = refresh,
-    .reach = nullptr,
     .follow = detail::follow_each_layer,
     .tests_drift = true};
 

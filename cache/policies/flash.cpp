@@ -37,7 +37,6 @@ const Policy kFlashPolicy = {
     .by_block = false,
     .query = query,
     .refresh = refresh,
-    .reach = nullptr,
     .follow = follow};
 
 }  // namespace rubato

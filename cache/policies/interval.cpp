@@ -23,7 +23,6 @@ const Policy kIntervalPolicy = {
     .by_block = false,
     .query = query,
     .refresh = refresh,
-    .reach = nullptr,
     .follow = detail::follow_each_layer};
 
 }  // namespace rubato

@@ -19,8 +19,6 @@ const Policy kNonePolicy = {.name = "none",
                             .summary = "no cache: a full forward every step, block by block",
                             .by_block = true,
                             .query = query,
-                            .refresh = refresh,
-                            .reach = nullptr,
-                            .follow = nullptr};
+                            .refresh = refresh};
 
 }  // namespace rubato

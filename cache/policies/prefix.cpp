@@ -23,8 +23,6 @@ const Policy kPrefixPolicy = {
     .summary = "Fast-dLLM's prefix cache: recomputes from the current block to the end",
     .by_block = true,
     .query = query,
-    .refresh = refresh,
-    .reach = nullptr,
-    .follow = nullptr};
+    .refresh = refresh};
 
 }  // namespace rubato

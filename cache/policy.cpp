@@ -1,8 +1,9 @@
+#include "cache/policy.h"
+
 #include <algorithm>
 #include <array>
 
 #include "cache/policies/policies.h"
-#include "cache/policy.h"
 #include "runtime/base/check.h"
 
 namespace rubato {

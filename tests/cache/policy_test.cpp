@@ -1,11 +1,11 @@
+#include "cache/policy.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <random>
 #include <set>
-
-#include "cache/policy.h"
 
 namespace rubato {
 namespace {
