@@ -1,7 +1,7 @@
 #include "http/authorization.h"
 
-#include "http/page.h"
 #include "http/request_checks.h"
+#include "http/route_table.h"
 
 namespace rubato {
 
@@ -9,10 +9,9 @@ namespace http = boost::beast::http;
 
 Status authorize(const http::request_header<>& header, const ServerConfig& config) {
   if (!config.keys.required()) return {};
-  const std::string path = path_of(header.target());
-  if (path == "/health" || path == "/health/live") return {};
+  const PathEntry& entry = find_path(path_of(header.target()));
   const bool looks = header.method() == http::verb::get || header.method() == http::verb::head;
-  if (looks && find_page_file(path) != nullptr) return {};
+  if (entry.open_to_all && (looks || entry.route != Route::kPage)) return {};
   const bool preflight = header.method() == http::verb::options && config.cross_origin.open();
   if (preflight) return {};
   const std::string_view authorization = header[http::field::authorization];

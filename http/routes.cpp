@@ -5,15 +5,13 @@
 
 #include "http/openai/json_text.h"
 #include "http/openai/response.h"
-#include "http/page.h"
+#include "runtime/base/check.h"
 #include "runtime/base/concat.h"
 
 namespace rubato {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::string_view kModels = "/v1/models";
 
 Plain json_answer(const json::object& body) {
   return {"application/json", to_json(body)};
@@ -38,52 +36,55 @@ Plain load(const SessionContext& context, const Served& served) {
                       {"cache_tokens_total", status.cache_tokens_total}});
 }
 
+Plain models(const Served& served) {
+  return json_answer(
+      {{"object", "list"}, {"data", json::array{make_model(served.model, served.defaults)}}});
+}
+
 Plain metrics(const SessionContext& context, std::span<const EngineStatus> replicas) {
   return {"text/plain; version=0.0.4; charset=utf-8", context.metrics.expose(replicas)};
 }
 
 }  // namespace
 
-Route route_of(std::string_view path, std::string_view model) {
-  if (path == "/v1/chat/completions") return Route::kChat;
-  if (path == "/v1/completions") return Route::kCompletion;
-  if (path == "/tokenize") return Route::kTokenize;
-  if (path == "/detokenize") return Route::kDetokenize;
-  for (const std::string_view plain :
-       {"/health", "/health/live", "/version", "/load", "/metrics", "/v1/models"}) {
-    if (path == plain) return Route::kPlain;
+Result<Plain> answer_plain(Route route, const SessionContext& context, const Served& served) {
+  switch (route) {
+    case Route::kHealth:
+      return health(served);
+    case Route::kLive:
+      return live();
+    case Route::kVersion:
+      return json_answer({{"version", context.config.version}});
+    case Route::kLoad:
+      return load(context, served);
+    case Route::kMetrics:
+      return metrics(context, served.client.replicas());
+    case Route::kModels:
+      return models(served);
+    case Route::kModel:
+      return json_answer(make_model(served.model, served.defaults));
+    case Route::kNothing:
+    case Route::kChat:
+    case Route::kCompletion:
+    case Route::kTokenize:
+    case Route::kDetokenize:
+    case Route::kPage:
+      break;
   }
-  if (find_page_file(path) != nullptr) return Route::kPage;
-  return path == concat(kModels, '/', model) ? Route::kPlain : Route::kNothing;
+  RUBATO_CHECK(false, "route ", static_cast<int>(route), " is answered elsewhere");
 }
 
-bool takes_body(Route route) {
-  return route != Route::kNothing && route != Route::kPlain && route != Route::kPage;
-}
-
-Result<Plain> answer_plain(std::string_view path,
-                           const SessionContext& context,
-                           const Served& served) {
-  if (path == "/health") return health(served);
-  if (path == "/health/live") return live();
-  if (path == "/version") return json_answer({{"version", context.config.version}});
-  if (path == "/load") return load(context, served);
-  if (path == "/metrics") return metrics(context, served.client.replicas());
-  json::object model = make_model(served.model, served.defaults);
-  if (path != kModels) return json_answer(model);
-  return json_answer({{"object", "list"}, {"data", json::array{std::move(model)}}});
-}
-
-Result<Plain> answer_while_loading(std::string_view path, const SessionContext& context) {
-  if (path == "/health/live") return live();
-  if (path == "/metrics") return metrics(context, {});
+Result<Plain> answer_while_loading(Route route, const SessionContext& context) {
+  if (route == Route::kLive) return live();
+  if (route == Route::kMetrics) return metrics(context, {});
   return Error{Code::kUnavailable, "the server is still loading the model"};
 }
 
-Error nothing_at(std::string_view path) {
-  const std::string model = concat(kModels, '/');
-  if (path.starts_with(model)) return unknown_model(path.substr(model.size()));
-  return {Code::kNotFound, concat("there is nothing at ", path.substr(0, 80))};
+Status check_path(std::string_view path, const PathEntry& entry, std::string_view served_model) {
+  const auto model = model_of(path);
+  if (model && *model != served_model) return unknown_model(*model);
+  if (entry.route != Route::kNothing) return {};
+  return Error{Code::kNotFound, concat("there is nothing at ", path.substr(0, 80))};
 }
 
 }  // namespace rubato

@@ -99,25 +99,23 @@ class Session {
     if (request_.method() == http::verb::options && context_.config.cross_origin.open())
       co_return co_await send_preflight();
     const std::string path = path_of(request_.target());
+    const PathEntry& entry = find_path(path);
     served_ = context_.served.load(std::memory_order_acquire);
     if (served_ == nullptr) {
-      Result<Plain> plain = answer_while_loading(path, context_);
+      Result<Plain> plain = answer_while_loading(entry.route, context_);
       if (!plain) co_return co_await send_error(plain.error());
       if (!reads()) co_return co_await send_method_error("GET, HEAD");
       co_return co_await send(*std::move(plain));
     }
-    const Route route = route_of(path, served_->model.id);
-    if (route == Route::kNothing) {
-      const Error error = nothing_at(path);
-      co_return co_await send_error(error);
-    }
-    if (takes_body(route)) {
+    const Status found = check_path(path, entry, served_->model.id);
+    if (!found) co_return co_await send_error(found.error());
+    if (entry.takes_body) {
       if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
-      co_return co_await answer_body(route);
+      co_return co_await answer_body(entry.route);
     }
     if (!reads()) co_return co_await send_method_error("GET, HEAD");
-    if (route == Route::kPage) co_return co_await send_page(*find_page_file(path));
-    Result<Plain> plain = answer_plain(path, context_, *served_);
+    if (entry.route == Route::kPage) co_return co_await send_page(*find_page_file(path));
+    Result<Plain> plain = answer_plain(entry.route, context_, *served_);
     if (!plain) co_return co_await send_error(plain.error());
     co_return co_await send(*std::move(plain));
   }

@@ -5,34 +5,15 @@
 #include <prometheus/histogram.h>
 #include <prometheus/text_serializer.h>
 
-#include <algorithm>
 #include <sstream>
 
 #include "http/metrics/engine_metrics.h"
-#include "http/page.h"
+#include "http/route_table.h"
 
 namespace rubato {
 namespace {
 
 using Bounds = prometheus::Histogram::BucketBoundaries;
-
-constexpr std::string_view kRoutes[] = {"/v1/chat/completions",
-                                        "/v1/completions",
-                                        "/v1/models",
-                                        "/tokenize",
-                                        "/detokenize",
-                                        "/health",
-                                        "/health/live",
-                                        "/version",
-                                        "/load",
-                                        "/metrics",
-                                        "/"};
-
-std::string route_label(std::string_view path) {
-  if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
-  if (find_page_file(path) != nullptr) return "/";
-  return std::string(std::ranges::count(kRoutes, path) > 0 ? path : "other");
-}
 
 prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry,
                                                   const char* name,
@@ -87,7 +68,8 @@ void ServerMetrics::tell_build(const std::string& version, const std::string& mo
 }
 
 void ServerMetrics::count_answer(std::string_view path, int status) {
-  answers_.Add({{"route", route_label(path)}, {"status", std::to_string(status)}}).Increment();
+  answers_.Add({{"route", std::string(find_path(path).path)}, {"status", std::to_string(status)}})
+      .Increment();
 }
 
 std::string ServerMetrics::expose(std::span<const EngineStatus> replicas) const {
