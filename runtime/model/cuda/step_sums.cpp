@@ -31,8 +31,8 @@ void StepSums::begin(SumLists lists) {
   refresh_lists_ = {};
   old_ = {};
   float* sums = sums_.as<float>(bucketed(lists_.size));
-  if (lists_.size > 0)
-    RUBATO_CUDA(cudaMemsetAsync(sums, 0, lists_.size * sizeof(float), context_.stream));
+  if (lists_.all_mass > 0)
+    RUBATO_CUDA(cudaMemsetAsync(sums, 0, lists_.all_mass * sizeof(float), context_.stream));
 }
 
 void StepSums::prepare(const PassLists& reuse, const DevicePass& pass, const float* lse) {

@@ -14,7 +14,8 @@ class StepSums {
  public:
   explicit StepSums(Context& context);
 
-  /// Makes the step's sums 0. lists: reuse_sums, filled up or not.
+  /// Makes the mass 0, which not every layer of every sequence gets. lists: reuse_sums, filled up
+  /// or not.
   void begin(SumLists lists);
 
   /// Adds the lists of the reuse pass to the plan. lse: Layers::lse.
