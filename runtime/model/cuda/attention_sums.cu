@@ -10,120 +10,221 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kLanes;
-constexpr int kRows = 16;  // of a warp's tile
-constexpr int kKeys = 32;
+constexpr int kRows = 16;          // that a warp multiplies with its keys at a time
+constexpr int kTiles = 2;          // of 8 keys, as `mma` takes them
+constexpr int kKeys = 8 * kTiles;  // of a warp
+constexpr float kLeast = -1e30f;   // below any score
 
-/// One head of one layer, before or after the pass wrote its rows.
-template <class T>
-struct HeadView {
-  const T* q;  // the caches, at the layer and the head
-  const T* k;
-  const T* old_q;  // what the pass's rows held, likewise
-  const T* old_k;
-  const std::int32_t* row_of;
-  std::int64_t width;
-
-  __device__ const T* key(std::int64_t cache_row, bool old) const {
-    if (old) {
-      const std::int32_t row = row_of[cache_row];
-      if (row >= 0) return old_k + row * width;
-    }
-    return k + cache_row * width;
-  }
-  __device__ const T* query(const SumRow& row, bool old) const {
-    return old ? old_q + row.lse_row * width : q + row.cache_row * width;
-  }
-};
-
-template <class T>
-__device__ HeadView<T> head_view(const SumTask& task, int layer, int head) {
-  const std::int64_t cache = layer * task.layer_stride + head * task.head_dim;
-  const std::int64_t old = (layer - task.first_layer) * task.old_stride + head * task.head_dim;
-  return {static_cast<const T*>(task.q) + cache,
-          static_cast<const T*>(task.k) + cache,
-          static_cast<const T*>(task.old_q) + old,
-          static_cast<const T*>(task.old_k) + old,
-          task.row_of,
-          task.width};
-}
-
-/// A warp's scores of up to 16 rows with keys, 8 at a time, in the order of `mma`'s result. kDim 0:
-/// any head size.
-template <class T, int kDim>
-struct Scores {
-  RowFragments<kDim> fragments;
-
-  __device__ void load(const T* row, const T* row_below, int) { fragments.load(row, row_below); }
-
-  /// Of the keys [key, key + 8) of a sequence; those past its end repeat the last.
-  template <class KeyOf>
-  __device__ void operator()(int key, int num_keys, KeyOf&& key_of, float (&scores)[4]) const {
-    const int mine = key + lane_group();
-    fragments.dot(key_of(mine < num_keys ? mine : num_keys - 1), scores);
-  }
-};
-template <class T>
-struct Scores<T, 0> {
-  PlainRows<T> rows;
-
-  __device__ void load(const T* row, const T* row_below, int dim) { rows = {row, row_below, dim}; }
-
-  template <class KeyOf>
-  __device__ void operator()(int key, int num_keys, KeyOf&& key_of, float (&scores)[4]) const {
-    const int mine = key + 2 * lane_thread();
-    rows.dot(key_of(mine < num_keys ? mine : num_keys - 1),
-             key_of(mine + 1 < num_keys ? mine + 1 : num_keys - 1),
-             scores);
-  }
-};
-
-/// The rows `begin` ... of a job's list that a lane's result holds, `count` of them valid.
+/// The rows `begin` ... of a job's list of `count` that are a lane's among 16. Past the end: the
+/// last.
 struct LaneRows {
+  int index[2];  // in the list
   SumRow rows[2];
   bool valid[2];
 
   __device__ LaneRows(const SumRow* list, int begin, int count) {
     for (int i = 0; i < 2; ++i) {
-      const int index = begin + lane_group() + 8 * i;
-      valid[i] = index < count;
-      rows[i] = list[valid[i] ? index : count - 1];
+      index[i] = begin + lane_group() + 8 * i;
+      valid[i] = index[i] < count;
+      if (!valid[i]) index[i] = count - 1;
+      rows[i] = list[index[i]];
     }
   }
 };
 
-__device__ __forceinline__ const float* lse_of(const SumTask& task, int layer, const SumRow& row) {
-  const std::int64_t index = layer + 1 == task.model_layers ? row.last_lse_row : row.lse_row;
-  return task.lse + layer * task.lse_stride + index * task.heads;
-}
-__device__ __forceinline__ float* old_lse_of(const SumTask& task, int layer, int tracked) {
-  return task.old_lse + (std::int64_t{layer} * task.num_tracked_all + tracked) * task.heads;
-}
+/// A lane's two of 16 queries of a head, and the log-sum-exp of their attention. That of rows past
+/// the end is infinite: their probabilities are 0.
+template <class T>
+struct Queries {
+  const T* row[2];
+  float lse[2];
+};
+
+/// One head of one layer, before the pass wrote its rows and after.
+template <class T>
+class HeadView {
+ public:
+  __device__ HeadView(const SumTask& task, int layer, int head)
+      : task_(task),
+        layer_(layer),
+        head_(head),
+        cache_(layer * task.layer_stride + head * task.head_dim),
+        old_((layer - task.first_layer) * task.old_stride + head * task.head_dim) {}
+
+  __device__ const T* key(int cache_row) const {
+    return static_cast<const T*>(task_.k) + cache_ + cache_row * task_.width;
+  }
+  /// What a row of the pass overwrote.
+  __device__ const T* old_key(int pass_row) const {
+    return static_cast<const T*>(task_.old_k) + old_ + pass_row * task_.width;
+  }
+  __device__ const T* old_query(int pass_row) const {
+    return static_cast<const T*>(task_.old_q) + old_ + pass_row * task_.width;
+  }
+
+  __device__ float* old_lse(int tracked) const {
+    return task_.old_lse + (std::int64_t{layer_} * task_.num_tracked_all + tracked) * task_.heads +
+           head_;
+  }
+
+  __device__ __forceinline__ Queries<T> queries(const LaneRows& lane) const {
+    Queries<T> queries;
+    for (int i = 0; i < 2; ++i) {
+      const SumRow& row = lane.rows[i];
+      queries.row[i] = static_cast<const T*>(task_.q) + cache_ + row.cache_row * task_.width;
+      const std::int64_t at = layer_ + 1 == task_.model_layers ? row.last_lse_row : row.lse_row;
+      const float* lse = task_.lse + layer_ * task_.lse_stride + at * task_.heads + head_;
+      queries.lse[i] = lane.valid[i] ? *lse : INFINITY;
+    }
+    return queries;
+  }
+  /// Of tracked rows, before the pass wrote.
+  __device__ __forceinline__ Queries<T> old_queries(const SumJob& job, const LaneRows& lane) const {
+    Queries<T> queries;
+    for (int i = 0; i < 2; ++i) {
+      queries.row[i] = old_query(lane.rows[i].lse_row);
+      queries.lse[i] = lane.valid[i] ? *old_lse(job.tracked_lse + lane.index[i]) : INFINITY;
+    }
+    return queries;
+  }
+
+ private:
+  const SumTask& task_;
+  int layer_, head_;
+  std::int64_t cache_, old_;  // where the head's columns of the layer begin
+};
+
+/// Keys of a head in the registers of a warp, to be multiplied with one set of rows after another.
+/// A lane reads `kOfLane` of them, number i of which is `of_lane(i)`. kDim 0: any head size.
+template <class T, int kDim>
+struct HeadKeys {
+  static constexpr int kOfLane = kTiles;
+  uint4 words[kTiles][kDim / 32];
+
+  __device__ static int of_lane(int i) { return 8 * i + lane_group(); }
+
+  __device__ __forceinline__ void read(int i, const T* key) {
+    for (int chunk = 0; chunk < kDim / 32; ++chunk)
+      words[i][chunk] = RowFragments<kDim>::read(key, chunk);
+  }
+
+  /// dots: of each tile's keys as `mma` puts them.
+  __device__ __forceinline__ void dot(const T* const (&row)[2],
+                                      int,
+                                      float (&dots)[kTiles][4]) const {
+    for (auto& tile : dots) {
+      for (float& d : tile) d = 0;
+    }
+    for (int chunk = 0; chunk < kDim / 32; ++chunk) {
+      RowFragments<32> rows;
+      rows.load(row[0] + 32 * chunk, row[1] + 32 * chunk);
+      for (int tile = 0; tile < kTiles; ++tile) rows.add(0, words[tile][chunk], dots[tile]);
+    }
+  }
+};
+template <class T>
+struct HeadKeys<T, 0> {
+  static constexpr int kOfLane = 2 * kTiles;
+  const T* keys[kOfLane];
+
+  __device__ static int of_lane(int i) { return 8 * (i / 2) + 2 * lane_thread() + i % 2; }
+
+  __device__ void read(int i, const T* key) { keys[i] = key; }
+
+  __device__ void dot(const T* const (&row)[2], int dim, float (&dots)[kTiles][4]) const {
+    const PlainRows<T> rows{row[0], row[1], dim};
+    RUBATO_UNROLL
+    for (int tile = 0; tile < kTiles; ++tile)
+      rows.dot(keys[2 * tile], keys[2 * tile + 1], dots[tile]);
+  }
+};
+
+/// The keys [first, first + kKeys) of a job, of one head at a time. Past its end: the last.
+template <class T, int kDim>
+class WarpKeys {
+ public:
+  __device__ WarpKeys(const SumTask& task, const SumJob& job, int first)
+      : count_(job.num_keys - first),
+        dim_(task.head_dim),
+        scale_(1.0f / sqrtf(static_cast<float>(task.head_dim))) {
+    RUBATO_UNROLL
+    for (int i = 0; i < Keys::kOfLane; ++i) {
+      const int mine = Keys::of_lane(i);
+      cache_rows_[i] = job.slot_begin + first + (mine < count_ ? mine : count_ - 1);
+      pass_rows_[i] = task.row_of[cache_rows_[i]];
+    }
+  }
+
+  __device__ __forceinline__ void read(const HeadView<T>& head) {
+    RUBATO_UNROLL
+    for (int i = 0; i < Keys::kOfLane; ++i) keys_.read(i, head.key(cache_rows_[i]));
+  }
+  /// Puts what the pass overwrote in the place of what it wrote.
+  __device__ __forceinline__ void read_old(const HeadView<T>& head) {
+    RUBATO_UNROLL
+    for (int i = 0; i < Keys::kOfLane; ++i) {
+      if (pass_rows_[i] >= 0) keys_.read(i, head.old_key(pass_rows_[i]));
+    }
+  }
+
+  /// Rows' scores in the order of `mma`'s result; past the last key: -infinity.
+  __device__ __forceinline__ void score(const T* const (&row)[2],
+                                        float (&scores)[kTiles][4]) const {
+    keys_.dot(row, dim_, scores);
+    for (int tile = 0; tile < kTiles; ++tile) {
+      for (int i = 0; i < 4; ++i) {
+        const bool there = 8 * tile + 2 * lane_thread() + i % 2 < count_;
+        scores[tile][i] = there ? scores[tile][i] * scale_ : -INFINITY;
+      }
+    }
+  }
+  __device__ __forceinline__ void probabilities(const Queries<T>& queries,
+                                                float (&p)[kTiles][4]) const {
+    score(queries.row, p);
+    for (auto& tile : p) {
+      for (int i = 0; i < 4; ++i) tile[i] = expf(tile[i] - queries.lse[i / 2]);
+    }
+  }
+
+ private:
+  using Keys = HeadKeys<T, kDim>;
+
+  int count_, dim_;
+  float scale_;
+  std::int32_t cache_rows_[Keys::kOfLane];
+  std::int32_t pass_rows_[Keys::kOfLane];  // -1: the pass wrote nothing there
+  Keys keys_;
+};
 
 /// The log-sum-exp of the tracked rows' attention before the pass wrote. A block: a head, 16 rows,
 /// a layer; warps share the keys.
 template <class T, int kDim>
 __global__ void __launch_bounds__(kThreads) old_lse_kernel(SumTask task, int tiles) {
-  const int head = static_cast<int>(blockIdx.x),
-            layer = task.first_layer + static_cast<int>(blockIdx.z);
-  const SumJob job = task.jobs[blockIdx.y / tiles];
-  const int begin = kRows * static_cast<int>(blockIdx.y % tiles);
+  const int layer = task.first_layer + static_cast<int>(blockIdx.y),
+            head = static_cast<int>(blockIdx.x) % task.heads,
+            rest = static_cast<int>(blockIdx.x) / task.heads;
+  const SumJob& job = task.jobs[rest / tiles];
+  const int begin = kRows * (rest % tiles);
   if (begin >= job.num_tracked) return;
-  const HeadView<T> view = head_view<T>(task, layer, head);
+  const HeadView<T> view(task, layer, head);
   const LaneRows lane(task.rows + job.tracked_begin, begin, job.num_tracked);
-  Scores<T, kDim> score;
-  score.load(view.query(lane.rows[0], true), view.query(lane.rows[1], true), task.head_dim);
-  const float scale = 1.0f / sqrtf(static_cast<float>(task.head_dim));
-  const auto key_of = [&](int key) { return view.key(job.slot_begin + key, true); };
-  float most[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+  const T* const row[2] = {view.old_query(lane.rows[0].lse_row),
+                           view.old_query(lane.rows[1].lse_row)};
+  float most[2] = {kLeast, kLeast}, sum[2] = {0, 0};
   const int warp = static_cast<int>(threadIdx.x) / kLanes;
-  for (int key = 8 * warp; key < job.num_keys; key += 8 * kWarps) {
-    float scores[4];
-    score(key, job.num_keys, key_of, scores);
-    for (int i = 0; i < 4; ++i) {
-      if (key + 2 * lane_thread() + i % 2 >= job.num_keys) continue;
-      const float z = scores[i] * scale, larger = fmaxf(most[i / 2], z);
-      sum[i / 2] = sum[i / 2] * expf(most[i / 2] - larger) + expf(z - larger);
-      most[i / 2] = larger;
+  for (int first = kKeys * warp; first < job.num_keys; first += kKeys * kWarps) {
+    WarpKeys<T, kDim> keys(task, job, first);
+    keys.read(view);
+    keys.read_old(view);
+    float z[kTiles][4];
+    keys.score(row, z);
+    for (int i = 0; i < 2; ++i) {
+      float larger = most[i];
+      for (const auto& tile : z) larger = fmaxf(larger, fmaxf(tile[2 * i], tile[2 * i + 1]));
+      sum[i] *= expf(most[i] - larger);
+      for (const auto& tile : z)
+        sum[i] += expf(tile[2 * i] - larger) + expf(tile[2 * i + 1] - larger);
+      most[i] = larger;
     }
   }
   // [warp, lane of four][row]: their parts are put together in order.
@@ -133,170 +234,157 @@ __global__ void __launch_bounds__(kThreads) old_lse_kernel(SumTask task, int til
     sums[4 * warp + lane_thread()][lane_group() + 8 * i] = sum[i];
   }
   __syncthreads();
-  const int row = static_cast<int>(threadIdx.x);
-  if (row >= kRows || begin + row >= job.num_tracked) return;
-  float whole = -INFINITY, total = 0;
-  for (int part = 0; part < kWarps * 4; ++part) whole = fmaxf(whole, mosts[part][row]);
-  for (int part = 0; part < kWarps * 4; ++part) {
-    if (sums[part][row] > 0) total += sums[part][row] * expf(mosts[part][row] - whole);
-  }
-  old_lse_of(task, layer, job.tracked_lse + begin + row)[head] = whole + logf(total);
+  const int index = static_cast<int>(threadIdx.x);
+  if (index >= kRows || begin + index >= job.num_tracked) return;
+  float whole = kLeast, total = 0;
+  for (int part = 0; part < kWarps * 4; ++part) whole = fmaxf(whole, mosts[part][index]);
+  for (int part = 0; part < kWarps * 4; ++part)
+    total += sums[part][index] * expf(mosts[part][index] - whole);
+  *view.old_lse(job.tracked_lse + begin + index) = whole + logf(total);
 }
 
-/// Probabilities of a lane's rows for 8 keys; 0 past the last key and for rows that are not there.
-template <class Score, class KeyOf>
-__device__ __forceinline__ void probabilities(const Score& score,
-                                              const SumJob& job,
-                                              int key,
-                                              KeyOf&& key_of,
-                                              float scale,
-                                              const float (&lse)[2],
-                                              const bool (&valid)[2],
-                                              float (&p)[4]) {
-  score(key, job.num_keys, key_of, p);
-  for (int i = 0; i < 4; ++i) {
-    const bool there = valid[i / 2] && key + 2 * lane_thread() + i % 2 < job.num_keys;
-    p[i] = there ? expf(p[i] * scale - lse[i / 2]) : 0.0f;
-  }
+/// As cache/drift.h defines it, of a and b: a b, a², b².
+__device__ __forceinline__ float clamped_cosine(float dot, float square, float other_square) {
+  return dot / sqrtf(fmaxf(square, 1e-16f) * fmaxf(other_square, 1e-16f));
 }
 
-/// Attention mass: a block 32 keys of a job's layer; warps share the heads.
+/// Probabilities of tracked rows before the pass and after; `keys` are those after it, and are left
+/// as those before.
 template <class T, int kDim>
-__global__ void __launch_bounds__(kThreads) mass_kernel(SumTask task) {
-  const int layer = task.first_layer + static_cast<int>(blockIdx.z);
-  const SumJob job = task.jobs[blockIdx.y];
-  const int first = kKeys * static_cast<int>(blockIdx.x),
-            warp = static_cast<int>(threadIdx.x) / kLanes;
-  if (job.num_window == 0 || layer < job.first_layer || first >= job.num_keys) return;
-  const float scale = 1.0f / sqrtf(static_cast<float>(task.head_dim));
-  float mass[kKeys / 8][2] = {};  // of keys 2t, 2t + 1, this lane's rows
-  for (int head = warp; head < task.heads; head += kWarps) {
-    const HeadView<T> view = head_view<T>(task, layer, head);
-    const auto key_of = [&](int key) { return view.key(job.slot_begin + key, false); };
-    for (int begin = 0; begin < job.num_window; begin += kRows) {
-      const LaneRows lane(task.rows + job.window_begin, begin, job.num_window);
-      Scores<T, kDim> score;
-      score.load(view.query(lane.rows[0], false), view.query(lane.rows[1], false), task.head_dim);
-      const float lse[2] = {lse_of(task, layer, lane.rows[0])[head],
-                            lse_of(task, layer, lane.rows[1])[head]};
-      for (int tile = 0; tile < kKeys / 8; ++tile) {
-        float p[4];
-        probabilities(score, job, first + 8 * tile, key_of, scale, lse, lane.valid, p);
-        mass[tile][0] += p[0] + p[2];
-        mass[tile][1] += p[1] + p[3];
+__device__ __forceinline__ void compare(const HeadView<T>& view,
+                                        const SumJob& job,
+                                        const LaneRows& lane,
+                                        WarpKeys<T, kDim>& keys,
+                                        float (&before)[kTiles][4],
+                                        float (&after)[kTiles][4]) {
+  keys.probabilities(view.queries(lane), after);
+  keys.read_old(view);
+  keys.probabilities(view.old_queries(job, lane), before);
+}
+
+// A block of heads_kernel.
+constexpr int kKeyWarps = 4, kHeadWarps = 4;
+constexpr int kBlockKeys = kKeyWarps * kKeys;
+constexpr int kHeadsThreads = kKeyWarps * kHeadWarps * kLanes;
+
+/// What its warps found of rows and keys, each over some of the heads.
+using HeadSums = float[kHeadWarps][kRows][kBlockKeys];
+
+/// out[row, key] := their sum, for the first rows and keys; a row of `out` is `stride` long.
+__device__ void add_up(const HeadSums& sums, int rows, int keys, std::int64_t stride, float* out) {
+  __syncthreads();
+  for (int at = static_cast<int>(threadIdx.x); at < rows * kBlockKeys; at += kHeadsThreads) {
+    const int row = at / kBlockKeys, key = at % kBlockKeys;
+    if (key >= keys) continue;
+    float total = 0;
+    for (const auto& of_warp : sums) total += of_warp[row][key];
+    out[row * stride + key] = total;
+  }
+  __syncthreads();
+}
+
+/// Adds the attention that the job's window pays to the keys.
+template <class T, int kDim>
+__device__ __forceinline__ void add_mass(const HeadView<T>& view,
+                                         const SumRow* window,
+                                         int num_window,
+                                         const WarpKeys<T, kDim>& keys,
+                                         float (&mass)[kTiles][2]) {
+  for (int begin = 0; begin < num_window; begin += kRows) {
+    float p[kTiles][4];
+    keys.probabilities(view.queries(LaneRows(window, begin, num_window)), p);
+    for (int tile = 0; tile < kTiles; ++tile) {
+      for (int i = 0; i < 2; ++i) mass[tile][i] += p[tile][i] + p[tile][i + 2];
+    }
+  }
+}
+
+/// What is summed over heads: the `heads` drift sums of 16 tracked rows and, along with the first
+/// of them, the attention mass. A block: kBlockKeys keys of a job's layer, which it reads once for
+/// all of that; warps share keys and heads.
+template <class T, int kDim>
+__global__ void __launch_bounds__(kHeadsThreads)
+    heads_kernel(SumTask task, int tiles, int key_blocks) {
+  const int layer = task.first_layer + static_cast<int>(blockIdx.y);
+  // Blocks of the same keys are neighbours, so that memory is read once for them too.
+  const int begin = kRows * (static_cast<int>(blockIdx.x) % tiles),
+            rest = static_cast<int>(blockIdx.x) / tiles;
+  const SumJob& job = task.jobs[rest / key_blocks];
+  const int first = kBlockKeys * (rest % key_blocks);
+  const bool has_drift = begin < job.num_tracked && job.rows_measure == 0;
+  const bool has_mass = begin == 0 && job.num_window > 0 && layer >= job.first_layer;
+  if (first >= job.num_keys || !(has_drift || has_mass)) return;
+  const int warp = static_cast<int>(threadIdx.x) / kLanes, head_warp = warp / kKeyWarps,
+            warp_key = kKeys * (warp % kKeyWarps);
+  WarpKeys<T, kDim> keys(task, job, first + warp_key);
+  float drift[3][kTiles][4] = {};  // old new, old², new²
+  float mass[kTiles][2] = {};      // of keys 2t, 2t + 1 of a tile, this lane's rows
+  for (int head = head_warp; head < task.heads; head += kHeadWarps) {
+    const HeadView<T> view(task, layer, head);
+    keys.read(view);
+    if (has_mass) add_mass(view, task.rows + job.window_begin, job.num_window, keys, mass);
+    if (!has_drift) continue;
+    float p[kTiles][4], q[kTiles][4];
+    compare(view, job, LaneRows(task.rows + job.tracked_begin, begin, job.num_tracked), keys, p, q);
+    for (int tile = 0; tile < kTiles; ++tile) {
+      for (int i = 0; i < 4; ++i) {
+        drift[0][tile][i] += p[tile][i] * q[tile][i];
+        drift[1][tile][i] += p[tile][i] * p[tile][i];
+        drift[2][tile][i] += q[tile][i] * q[tile][i];
       }
     }
   }
-  __shared__ float shared[kWarps][kKeys];
-  for (int tile = 0; tile < kKeys / 8; ++tile) {
+  __shared__ HeadSums shared;
+  float* out = task.sums + job.drift + layer * job.drift_size + first;
+  RUBATO_UNROLL
+  for (int which = 0; has_drift && which < 3; ++which) {
+    for (int tile = 0; tile < kTiles; ++tile) {
+      for (int i = 0; i < 4; ++i)
+        shared[head_warp][lane_group() + 8 * (i / 2)]
+              [warp_key + 8 * tile + 2 * lane_thread() + i % 2] = drift[which][tile][i];
+    }
+    const int rows = job.num_tracked - begin < kRows ? job.num_tracked - begin : kRows;
+    const std::int64_t row = std::int64_t{which} * job.num_tracked + begin;
+    add_up(shared, rows, job.num_keys - first, job.num_keys, out + row * job.num_keys);
+  }
+  if (!has_mass) return;
+  for (int tile = 0; tile < kTiles; ++tile) {
     for (int i = 0; i < 2; ++i) {
       float x = mass[tile][i];
       for (int lanes = 4; lanes < kLanes; lanes *= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
-      if (lane_group() == 0) shared[warp][8 * tile + 2 * lane_thread() + i] = x;
+      if (lane_group() == 0) shared[head_warp][0][warp_key + 8 * tile + 2 * lane_thread() + i] = x;
     }
   }
-  __syncthreads();
-  const int key = static_cast<int>(threadIdx.x);
-  if (key >= kKeys || first + key >= job.num_keys) return;
-  float total = 0;
-  for (int other = 0; other < kWarps; ++other) total += shared[other][key];
-  task.sums[job.mass + std::int64_t{layer} * job.num_keys + first + key] = total;
-}
-
-/// The `heads` drift sums: a block 32 keys and 16 tracked rows of a job's layer; warps share the
-/// heads.
-template <class T, int kDim>
-__global__ void __launch_bounds__(kThreads) drift_kernel(SumTask task, int tiles) {
-  const int layer = task.first_layer + static_cast<int>(blockIdx.z);
-  const SumJob job = task.jobs[blockIdx.y / tiles];
-  const int begin = kRows * static_cast<int>(blockIdx.y % tiles);
-  const int first = kKeys * static_cast<int>(blockIdx.x),
-            warp = static_cast<int>(threadIdx.x) / kLanes;
-  if (begin >= job.num_tracked || job.rows_measure != 0 || first >= job.num_keys) return;
-  const LaneRows lane(task.rows + job.tracked_begin, begin, job.num_tracked);
-  const float scale = 1.0f / sqrtf(static_cast<float>(task.head_dim));
-  float sums[3][kKeys / 8][4] = {};  // old new, old², new²
-  for (int head = warp; head < task.heads; head += kWarps) {
-    const HeadView<T> view = head_view<T>(task, layer, head);
-    Scores<T, kDim> before, after;
-    before.load(view.query(lane.rows[0], true), view.query(lane.rows[1], true), task.head_dim);
-    after.load(view.query(lane.rows[0], false), view.query(lane.rows[1], false), task.head_dim);
-    float old_lse[2], lse[2];
-    for (int i = 0; i < 2; ++i) {
-      int tracked = begin + lane_group() + 8 * i;
-      if (tracked >= job.num_tracked) tracked = job.num_tracked - 1;
-      old_lse[i] = old_lse_of(task, layer, job.tracked_lse + tracked)[head];
-      lse[i] = lse_of(task, layer, lane.rows[i])[head];
-    }
-    const auto old_key = [&](int key) { return view.key(job.slot_begin + key, true); };
-    const auto new_key = [&](int key) { return view.key(job.slot_begin + key, false); };
-    for (int tile = 0; tile < kKeys / 8; ++tile) {
-      float p[4], q[4];
-      probabilities(before, job, first + 8 * tile, old_key, scale, old_lse, lane.valid, p);
-      probabilities(after, job, first + 8 * tile, new_key, scale, lse, lane.valid, q);
-      for (int i = 0; i < 4; ++i) {
-        sums[0][tile][i] += p[i] * q[i];
-        sums[1][tile][i] += p[i] * p[i];
-        sums[2][tile][i] += q[i] * q[i];
-      }
-    }
-  }
-  __shared__ float shared[kWarps][kRows][kKeys];
-  float* out = task.sums + job.drift + layer * job.drift_size;
-#pragma unroll
-  for (int which = 0; which < 3; ++which) {
-    __syncthreads();
-    for (int tile = 0; tile < kKeys / 8; ++tile) {
-      for (int i = 0; i < 4; ++i)
-        shared[warp][lane_group() + 8 * (i / 2)][8 * tile + 2 * lane_thread() + i % 2] =
-            sums[which][tile][i];
-    }
-    __syncthreads();
-    for (int at = static_cast<int>(threadIdx.x); at < kRows * kKeys; at += kThreads) {
-      const int row = begin + at / kKeys, key = first + at % kKeys;
-      if (row >= job.num_tracked || key >= job.num_keys) continue;
-      float total = 0;
-      for (int other = 0; other < kWarps; ++other) total += shared[other][at / kKeys][at % kKeys];
-      out[(std::int64_t{which} * job.num_tracked + row) * job.num_keys + key] = total;
-    }
-  }
+  out = task.sums + job.mass + std::int64_t{layer} * job.num_keys + first;
+  add_up(shared, 1, job.num_keys - first, job.num_keys, out);
 }
 
 /// The `rows` drift measure: a block a head of a job's layer, which sums its tracked rows' cosines;
 /// warps share the keys.
 template <class T, int kDim>
-__global__ void __launch_bounds__(kThreads) drift_rows_kernel(SumTask task) {
+__global__ void __launch_bounds__(kThreads, 2) drift_rows_kernel(SumTask task) {
   const int layer = task.first_layer + static_cast<int>(blockIdx.z),
             head = static_cast<int>(blockIdx.x);
-  const SumJob job = task.jobs[blockIdx.y];
+  const SumJob& job = task.jobs[blockIdx.y];
   if (job.num_tracked == 0 || job.rows_measure == 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kLanes;
-  const float scale = 1.0f / sqrtf(static_cast<float>(task.head_dim));
-  const HeadView<T> view = head_view<T>(task, layer, head);
-  const auto old_key = [&](int key) { return view.key(job.slot_begin + key, true); };
-  const auto new_key = [&](int key) { return view.key(job.slot_begin + key, false); };
+  const HeadView<T> view(task, layer, head);
   __shared__ float shared[3][kWarps][kRows];
   float cosines = 0;  // of row threadIdx.x of each tile
   for (int begin = 0; begin < job.num_tracked; begin += kRows) {
     const LaneRows lane(task.rows + job.tracked_begin, begin, job.num_tracked);
-    Scores<T, kDim> before, after;
-    before.load(view.query(lane.rows[0], true), view.query(lane.rows[1], true), task.head_dim);
-    after.load(view.query(lane.rows[0], false), view.query(lane.rows[1], false), task.head_dim);
-    float old_lse[2], lse[2], sums[3][2] = {};
-    for (int i = 0; i < 2; ++i) {
-      int tracked = begin + lane_group() + 8 * i;
-      if (tracked >= job.num_tracked) tracked = job.num_tracked - 1;
-      old_lse[i] = old_lse_of(task, layer, job.tracked_lse + tracked)[head];
-      lse[i] = lse_of(task, layer, lane.rows[i])[head];
-    }
-    for (int key = 8 * warp; key < job.num_keys; key += 8 * kWarps) {
-      float p[4], q[4];
-      probabilities(before, job, key, old_key, scale, old_lse, lane.valid, p);
-      probabilities(after, job, key, new_key, scale, lse, lane.valid, q);
-      for (int i = 0; i < 4; ++i) {
-        sums[0][i / 2] += p[i] * q[i];
-        sums[1][i / 2] += p[i] * p[i];
-        sums[2][i / 2] += q[i] * q[i];
+    float sums[3][2] = {};
+    for (int first = kKeys * warp; first < job.num_keys; first += kKeys * kWarps) {
+      WarpKeys<T, kDim> keys(task, job, first);
+      keys.read(view);
+      float p[kTiles][4], q[kTiles][4];
+      compare(view, job, lane, keys, p, q);
+      for (int tile = 0; tile < kTiles; ++tile) {
+        for (int i = 0; i < 4; ++i) {
+          sums[0][i / 2] += p[tile][i] * q[tile][i];
+          sums[1][i / 2] += p[tile][i] * p[tile][i];
+          sums[2][i / 2] += q[tile][i] * q[tile][i];
+        }
       }
     }
     __syncthreads();
@@ -311,11 +399,11 @@ __global__ void __launch_bounds__(kThreads) drift_rows_kernel(SumTask task) {
     __syncthreads();
     const int row = static_cast<int>(threadIdx.x);
     if (row < kRows && begin + row < job.num_tracked) {
-      double total[3] = {};
+      float total[3] = {};
       for (int which = 0; which < 3; ++which) {
         for (int other = 0; other < kWarps; ++other) total[which] += shared[which][other][row];
       }
-      cosines += static_cast<float>(total[0] / sqrt(fmax(total[1], 1e-16) * fmax(total[2], 1e-16)));
+      cosines += clamped_cosine(total[0], total[1], total[2]);
     }
   }
   if (warp != 0) return;
@@ -349,32 +437,31 @@ __global__ void __launch_bounds__(kThreads) similarity_kernel(SimilarityTask tas
 template <class T, int kDim>
 void launch_sums(const SumTask& task, Stream stream) {
   const auto layers = static_cast<unsigned>(task.num_layers),
-             jobs = static_cast<unsigned>(task.num_jobs);
-  const auto heads = static_cast<unsigned>(task.heads);
-  const unsigned tiles = blocks_for(task.most_tracked, kRows),
-                 keys = blocks_for(task.most_keys, kKeys);
+             jobs = static_cast<unsigned>(task.num_jobs), heads = static_cast<unsigned>(task.heads);
+  const unsigned tracked_tiles = blocks_for(task.most_tracked, kRows),
+                 key_blocks = blocks_for(task.most_keys, kBlockKeys);
+  // What grows with the step is in x: the others end at 65535.
   if (task.any_heads || task.any_rows) {
     RUBATO_LAUNCH((old_lse_kernel<T, kDim>),
-                  (dim3{heads, jobs * tiles, layers}),
+                  (dim3{heads * tracked_tiles * jobs, layers}),
                   dim3{kThreads},
                   stream,
                   task,
-                  static_cast<int>(tiles));
+                  static_cast<int>(tracked_tiles));
   }
-  if (task.any_heads) {
-    RUBATO_LAUNCH((drift_kernel<T, kDim>),
-                  (dim3{keys, jobs * tiles, layers}),
-                  dim3{kThreads},
+  if (task.any_heads || task.any_mass) {
+    const unsigned tiles = task.any_heads ? tracked_tiles : 1;
+    RUBATO_LAUNCH((heads_kernel<T, kDim>),
+                  (dim3{tiles * key_blocks * jobs, layers}),
+                  dim3{kHeadsThreads},
                   stream,
                   task,
-                  static_cast<int>(tiles));
+                  static_cast<int>(tiles),
+                  static_cast<int>(key_blocks));
   }
   if (task.any_rows) {
     RUBATO_LAUNCH(
         (drift_rows_kernel<T, kDim>), (dim3{heads, jobs, layers}), dim3{kThreads}, stream, task);
-  }
-  if (task.any_mass) {
-    RUBATO_LAUNCH((mass_kernel<T, kDim>), (dim3{keys, jobs, layers}), dim3{kThreads}, stream, task);
   }
 }
 

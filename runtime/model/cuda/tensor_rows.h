@@ -36,12 +36,13 @@ struct RowFragments {
   /// key: column g's row. dots: of row g with columns 2t, 2t + 1, then of row g + 8.
   __device__ __forceinline__ void dot(const Bf16* key, float (&dots)[4]) const {
     for (float& d : dots) d = 0;
-    for (int chunk = 0; chunk < kDim / 32; ++chunk) {
-      const uint4 k = read(key, chunk);
-      const std::uint32_t first[2] = {k.x, k.y}, second[2] = {k.z, k.w};
-      mma(dots, words[chunk][0], first);
-      mma(dots, words[chunk][1], second);
-    }
+    for (int chunk = 0; chunk < kDim / 32; ++chunk) add(chunk, read(key, chunk), dots);
+  }
+  /// dots += what a chunk of the key gives, as `read` read it.
+  __device__ __forceinline__ void add(int chunk, const uint4& key, float (&dots)[4]) const {
+    const std::uint32_t first[2] = {key.x, key.y}, second[2] = {key.z, key.w};
+    mma(dots, words[chunk][0], first);
+    mma(dots, words[chunk][1], second);
   }
 
   __device__ static __forceinline__ uint4 read(const Bf16* row, int chunk) {

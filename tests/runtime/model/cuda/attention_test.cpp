@@ -262,13 +262,8 @@ struct SumsInput {
   }
 };
 
-/// [layer][sequence]. first_layer: that of sequence 0's mass.
-template <class ByRows>
-std::vector<std::vector<FoundSums>> run_sums(const SumsPass& pass,
-                                             ByRows&& by_rows,
-                                             int first_layer = 0) {
-  SumsInput input(pass, by_rows);
-  input.jobs[0].first_layer = first_layer;
+/// [layer][sequence]
+std::vector<std::vector<FoundSums>> run_sums(const SumsPass& pass, const SumsInput& input) {
   const Case& any = pass[0][0].after;
   const std::int64_t width = any.width(), layers = std::ssize(pass), rows = std::ssize(input.rows);
   Numbers q(input.q, any.element), k(input.k, any.element), old_q(input.old_q, any.element),
@@ -314,14 +309,18 @@ std::vector<std::vector<FoundSums>> run_sums(const SumsPass& pass,
   const Matrix found = sums.read();
   std::vector<std::vector<FoundSums>> answer(layers);
   for (std::int64_t layer = 0; layer < layers; ++layer) {
-    for (std::size_t i = 0; i < pass[layer].size(); ++i) {
-      const SumJob& job = input.jobs[i];
+    for (const SumJob& job : input.jobs) {
+      if (job.num_keys == 0) continue;
       FoundSums& of_job = answer[layer].emplace_back();
       append(of_job.mass, found, job.mass + layer * job.num_keys, job.num_keys);
       append(of_job.drift, found, job.drift + layer * job.drift_size, job.drift_size);
     }
   }
   return answer;
+}
+
+bool by_heads(std::size_t) {
+  return false;
 }
 
 void expect_mass(const SumsCase& c, const Matrix& found) {
@@ -336,37 +335,48 @@ void expect_mass(const SumsCase& c, const Matrix& found) {
     ASSERT_NEAR(found[key], mass[key], 1e-4 * (1 + mass[key])) << "key " << key;
 }
 
-void expect_drift(const SumsCase& c, const Matrix& by_heads, const Matrix& by_rows) {
+void expect_heads_drift(const SumsCase& c, const Matrix& found) {
   const int keys = c.after.keys;
-  std::vector<double> drift(3 * c.tracked * keys), cosines(c.after.heads);
+  std::vector<double> drift(3 * c.tracked * keys);
   for (int head = 0; head < c.after.heads; ++head) {
     for (int i = 0; i < c.tracked; ++i) {
       const auto p = c.before.attention(c.before.q, c.before.k, head, c.written[i]);
       const auto q = c.after.attention(c.after.q, c.after.k, head, c.written[i]);
-      double dot = 0, pp = 0, qq = 0;
       for (int key = 0; key < keys; ++key) {
         drift[i * keys + key] += p[key] * q[key];
         drift[(c.tracked + i) * keys + key] += p[key] * p[key];
         drift[(2 * c.tracked + i) * keys + key] += q[key] * q[key];
+      }
+    }
+  }
+  for (std::size_t i = 0; i < drift.size(); ++i)
+    ASSERT_NEAR(found[i], drift[i], 1e-4 * (1e-2 + drift[i])) << "sum " << i;
+}
+
+void expect_rows_drift(const SumsCase& c, const Matrix& found) {
+  for (int head = 0; head < c.after.heads; ++head) {
+    double cosines = 0;
+    for (int i = 0; i < c.tracked; ++i) {
+      const auto p = c.before.attention(c.before.q, c.before.k, head, c.written[i]);
+      const auto q = c.after.attention(c.after.q, c.after.k, head, c.written[i]);
+      double dot = 0, pp = 0, qq = 0;
+      for (int key = 0; key < c.after.keys; ++key) {
         dot += p[key] * q[key];
         pp += p[key] * p[key];
         qq += q[key] * q[key];
       }
-      cosines[head] += dot / std::sqrt(pp * qq);
+      cosines += dot / std::sqrt(pp * qq);
     }
+    ASSERT_NEAR(found[head], cosines, 1e-4 * (1 + cosines)) << "head " << head;
   }
-  for (std::size_t i = 0; i < drift.size(); ++i)
-    ASSERT_NEAR(by_heads[i], drift[i], 1e-4 * (1e-2 + drift[i])) << "sum " << i;
-  for (std::size_t head = 0; head < cosines.size(); ++head)
-    ASSERT_NEAR(by_rows[head], cosines[head], 1e-4 * (1 + cosines[head])) << "head " << head;
 }
 
 class CudaAttentionSums : public GpuTest {};
 
 /// Every sum of a pass, under both measures of drift.
 void expect_sums(const SumsPass& pass) {
-  const auto odd = run_sums(pass, [](std::size_t i) { return i % 2 == 1; });
-  const auto even = run_sums(pass, [](std::size_t i) { return i % 2 == 0; });
+  const auto odd = run_sums(pass, {pass, [](std::size_t i) { return i % 2 == 1; }});
+  const auto even = run_sums(pass, {pass, [](std::size_t i) { return i % 2 == 0; }});
   for (std::size_t layer = 0; layer < pass.size(); ++layer) {
     for (std::size_t i = 0; i < pass[layer].size(); ++i) {
       SCOPED_TRACE("layer " + std::to_string(layer) + ", sequence " + std::to_string(i));
@@ -374,8 +384,9 @@ void expect_sums(const SumsPass& pass) {
       const FoundSums &a = odd[layer][i], &b = even[layer][i];
       if (c.window > 0) expect_mass(c, a.mass);
       ASSERT_EQ(a.mass, b.mass);
-      if (c.tracked > 0)
-        expect_drift(c, i % 2 == 1 ? b.drift : a.drift, i % 2 == 1 ? a.drift : b.drift);
+      if (c.tracked == 0) continue;
+      expect_heads_drift(c, (i % 2 == 1 ? b : a).drift);
+      expect_rows_drift(c, (i % 2 == 1 ? a : b).drift);
     }
   }
 }
@@ -411,11 +422,22 @@ TEST_F(CudaAttentionSums, LayersBelowASequencesFirstKeepTheirMass) {
     pass.push_back({{2, 8, 40, 0, 3, Element::kFloat32, 100 + layer},
                     {2, 8, 21, 0, 2, Element::kFloat32, 200 + layer}});
   }
-  const auto found = run_sums(
-      pass, [](std::size_t) { return false; }, /*first_layer=*/1);
+  SumsInput input(pass, by_heads);
+  input.jobs[0].first_layer = 1;
+  const auto found = run_sums(pass, input);
   EXPECT_EQ(found[0][0].mass, Matrix(40, kUnwritten));
   expect_mass(pass[0][1], found[0][1].mass);
   expect_mass(pass[1][0], found[1][0].mass);
+}
+
+TEST_F(CudaAttentionSums, AStepMayHaveMoreTilesThanAGridIsHigh) {
+  const SumsPass pass{{{1, 8, 20, 2, 3, Element::kFloat32}}};
+  SumsInput input(pass, by_heads);
+  input.jobs.insert(input.jobs.begin(), 4095, SumJob{});
+  input.most_tracked = 256;
+  const FoundSums found = run_sums(pass, input)[0][0];
+  expect_mass(pass[0][0], found.mass);
+  expect_heads_drift(pass[0][0], found.drift);
 }
 
 TEST_F(CudaAttentionSums, SimilarityIsTheMeanOfTheClampedCosines) {
