@@ -411,25 +411,32 @@ __global__ void __launch_bounds__(kThreads, 2) drift_rows_kernel(SumTask task) {
   if (threadIdx.x == 0) task.sums[job.drift + layer * job.drift_size + head] = cosines;
 }
 
-__global__ void __launch_bounds__(kThreads) similarity_kernel(SimilarityTask task) {
-  const SumJob job = task.jobs[blockIdx.y];
+constexpr int kSimilarityThreads = 1024;
+
+/// The mean over a layer's heads and rows, or keys and rows: a block a layer of a job.
+__global__ void __launch_bounds__(kSimilarityThreads) similarity_kernel(SimilarityTask task) {
+  const SumJob& job = task.jobs[blockIdx.y];
   const int layer = static_cast<int>(blockIdx.x);
   const float* sums = task.sums + job.drift + layer * job.drift_size;
+  const bool by_rows = job.rows_measure != 0;
+  const std::int64_t pairs = by_rows ? job.drift_size : job.drift_size / 3;
+  constexpr int kAtOnce = 4;  // whose sum is a float: doubles are slow on some GPUs
   double total = 0;
-  const std::int64_t pairs = job.rows_measure != 0 ? job.drift_size : job.drift_size / 3;
-  for (std::int64_t i = threadIdx.x; i < pairs; i += kThreads) {
-    if (job.rows_measure != 0) {
-      total += sums[i];
-    } else {
-      const double before = sums[pairs + i], after = sums[2 * pairs + i];
-      total += sums[i] / sqrt(fmax(before, 1e-16) * fmax(after, 1e-16));
+  for (std::int64_t first = threadIdx.x; first < pairs; first += kSimilarityThreads * kAtOnce) {
+    float few = 0;
+    for (int j = 0; j < kAtOnce; ++j) {
+      const std::int64_t i = first + j * kSimilarityThreads;
+      if (i >= pairs) continue;
+      few += by_rows ? sums[i] : clamped_cosine(sums[i], sums[pairs + i], sums[2 * pairs + i]);
     }
+    total += few;
   }
-  __shared__ double shared[kWarps];
-  total = block_sum<kWarps>(total, shared);
+  constexpr int kSimilarityWarps = kSimilarityThreads / kLanes;
+  __shared__ double shared[kSimilarityWarps];
+  total = block_sum<kSimilarityWarps>(total, shared);
   if (threadIdx.x != 0) return;
-  const double count = job.rows_measure != 0 ? static_cast<double>(task.num_heads) * job.num_tracked
-                                             : static_cast<double>(pairs);
+  const double count =
+      by_rows ? static_cast<double>(task.num_heads) * job.num_tracked : static_cast<double>(pairs);
   task.similarity[std::int64_t{blockIdx.y} * task.num_layers + layer] =
       job.num_tracked == 0 ? 0.0 : total / count;
 }
@@ -484,7 +491,7 @@ void sum_attention(const SumTask& task, Element element, Stream stream) {
 void similarity(const SimilarityTask& task, Stream stream) {
   if (task.num_jobs == 0) return;
   const dim3 grid{static_cast<unsigned>(task.num_layers), static_cast<unsigned>(task.num_jobs)};
-  RUBATO_LAUNCH(similarity_kernel, grid, dim3{kThreads}, stream, task);
+  RUBATO_LAUNCH(similarity_kernel, grid, dim3{kSimilarityThreads}, stream, task);
   check_launch("similarity");
 }
 

@@ -441,26 +441,39 @@ TEST_F(CudaAttentionSums, AStepMayHaveMoreTilesThanAGridIsHigh) {
 }
 
 TEST_F(CudaAttentionSums, SimilarityIsTheMeanOfTheClampedCosines) {
-  const int keys = 37, tracked = 2;
-  Matrix sums = random_values(3 * tracked * keys, 3, Element::kFloat32, 0.1f);
-  double expected = 0;
-  for (int i = 0; i < tracked * keys; ++i) {
-    float& before = sums[tracked * keys + i];
-    float& after = sums[2 * tracked * keys + i];
-    before = i % 5 == 0 ? 1e-20f : before * before;
-    after = after * after;
-    expected +=
-        sums[i] / std::sqrt(std::max(double{before}, 1e-16) * std::max(double{after}, 1e-16));
+  // [layer][sequence]: three sums a pair, or what the heads' cosines add up to; or nothing.
+  const int layers = 2, keys = 997, tracked = 5, all_heads = 8, local_heads = 4;
+  std::vector<SumJob> jobs(3);
+  jobs[0].num_keys = jobs[2].num_keys = keys;
+  jobs[0].num_tracked = jobs[2].num_tracked = tracked;
+  jobs[0].drift_size = 3 * tracked * keys;
+  jobs[2].drift = layers * jobs[0].drift_size;
+  jobs[2].drift_size = local_heads;
+  jobs[2].rows_measure = 1;
+  Matrix sums = random_values(jobs[2].drift + layers * local_heads, 3, Element::kFloat32, 0.1f);
+  std::vector<double> expected(jobs.size() * layers);
+  for (int layer = 0; layer < layers; ++layer) {
+    float* drift = sums.data() + layer * jobs[0].drift_size;
+    for (int i = 0; i < tracked * keys; ++i) {
+      float &before = drift[tracked * keys + i], &after = drift[2 * tracked * keys + i];
+      drift[i] = std::abs(drift[i]);
+      before = i % 5 == 0 ? 1e-20f : before * before;
+      after = after * after;
+      expected[layer] +=
+          drift[i] / (tracked * keys) /
+          std::sqrt(std::max(double{before}, 1e-16) * std::max(double{after}, 1e-16));
+    }
+    const float* cosines = sums.data() + jobs[2].drift + layer * local_heads;
+    for (int head = 0; head < local_heads; ++head)
+      expected[2 * layers + layer] += double{cosines[head]} / (all_heads * tracked);
   }
-  SumJob job;
-  job.num_keys = keys;
-  job.num_tracked = tracked;
-  job.drift_size = 3 * tracked * keys;
   OnGpu<float> device(sums);
-  OnGpu<SumJob> jobs({job});
-  OnGpu<double> answer({0.0});
-  similarity({jobs.get(), device.get(), 1, 1, 4, answer.get()}, nullptr);
-  EXPECT_NEAR(answer.read()[0], expected / (tracked * keys), 1e-9 * std::abs(expected));
+  OnGpu<SumJob> device_jobs(jobs);
+  OnGpu<double> answer(std::vector<double>(jobs.size() * layers, 99.0));
+  similarity({device_jobs.get(), device.get(), 3, layers, all_heads, answer.get()}, nullptr);
+  const std::vector<double> found = answer.read();
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 1e-6 * std::abs(expected[i])) << i;
 }
 
 }  // namespace
