@@ -125,18 +125,25 @@ __global__ void __launch_bounds__(kThreads) add_splits(Float8Product task) {
   store(task, static_cast<int>(at / task.n), channel, sum * task.scales[channel]);
 }
 
-/// Four weights a thread.
-template <class T>
+__device__ __forceinline__ float from_float8(std::uint8_t bits) {
+  const std::uint32_t moved = (bits & 0x80u) << 24 | (bits & 0x7fu) << 20;
+  float value = 0;
+  memcpy(&value, &moved, sizeof value);
+  return value * 0x1p120f;
+}
+
+/// A block a row; N weights a thread at once.
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
-    expand(const std::uint8_t* w, const float* scales, std::int64_t k, std::int64_t count, T* out) {
-  const std::int64_t at = 4 * (std::int64_t{blockIdx.x} * kThreads + threadIdx.x);
-  if (at >= count) return;
-  for (std::int64_t i = at; i < at + 4 && i < count; ++i) {
-    const std::uint32_t pair = to_bf16_pair(w[i]);
-    Bf16 value;
-    const auto low = static_cast<std::uint16_t>(pair & 0xffff);
-    memcpy(&value, &low, sizeof value);
-    out[i] = narrow<T>(widen(value) * scales[i / k]);
+    expand(const std::uint8_t* w, const float* scales, std::int64_t k, T* out) {
+  const float scale = scales[blockIdx.x];
+  w += blockIdx.x * k;
+  out += blockIdx.x * k;
+  for (std::int64_t i = N * static_cast<int>(threadIdx.x); i < k; i += N * kThreads) {
+    const Pack<std::uint8_t, N> bits = read_pack<N>(w + i);
+    Pack<T, N> values;
+    for (int j = 0; j < N; ++j) values.values[j] = narrow<T>(from_float8(bits.values[j]) * scale);
+    write_pack<N>(out + i, values);
   }
 }
 
@@ -183,14 +190,15 @@ void expand_float8(const std::uint8_t* w,
                    Stream stream) {
   with_element(element, [&](auto zero) {
     using T = decltype(zero);
-    RUBATO_LAUNCH(expand<T>,
-                  dim3{blocks_for(n * k, 4 * kThreads)},
+    constexpr int N = 16 / sizeof(T);
+    const auto kernel = k % N == 0 ? expand<T, N> : expand<T, 1>;
+    RUBATO_LAUNCH(kernel,
+                  dim3{static_cast<unsigned>(n)},
                   dim3{kThreads},
                   stream,
                   w,
                   scales,
                   k,
-                  n * k,
                   static_cast<T*>(out));
   });
   check_launch("expand_float8");

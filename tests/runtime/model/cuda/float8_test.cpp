@@ -11,6 +11,7 @@ constexpr int kNaNBits = 0x7f;
 
 /// Random float8 weights, [n, k], and what they are worth.
 struct Weights {
+  Weights() = default;
   Weights(int n, int k, std::uint64_t seed) {
     std::mt19937_64 random(seed);
     for (int row = 0; row < n; ++row) {
@@ -51,18 +52,43 @@ std::vector<float> multiplied(
 
 class CudaFloat8 : public GpuTest {};
 
+/// The i-th of the 254 numbers, and again from the first.
+std::uint8_t number_bits(int i) {
+  return static_cast<std::uint8_t>(i % 127 | i / 127 % 2 << 7);
+}
+
 TEST_F(CudaFloat8, EveryNumberIsExpandedExactly) {
-  std::vector<std::uint8_t> bits;
-  for (int i = 0; i < 254; ++i) bits.push_back(static_cast<std::uint8_t>(i % 127 | i / 127 << 7));
-  const std::vector<float> scales = {0.5f, 0x1p-30f};
-  OnGpu<std::uint8_t> w(bits);
-  OnGpu<float> device_scales(scales);
-  for (const Element element : kElements) {
-    Numbers out(std::vector<float>(bits.size(), 99.0f), element);
-    expand_float8(w.get(), device_scales.get(), 2, 127, out.get(), element, nullptr);
-    const std::vector<float> found = out.read();
-    for (std::size_t i = 0; i < bits.size(); ++i)
-      ASSERT_EQ(found[i], from_float8(bits[i], scales[i / 127])) << i;
+  for (const int k : {127, 132, 3000}) {
+    std::vector<std::uint8_t> bits;
+    for (int i = 0; i < 2 * k; ++i) bits.push_back(number_bits(i));
+    const std::vector<float> scales = {0.5f, 0x1p-30f};
+    OnGpu<std::uint8_t> w(bits);
+    OnGpu<float> device_scales(scales);
+    for (const Element element : kElements) {
+      Numbers out(std::vector<float>(bits.size(), 99.0f), element);
+      expand_float8(w.get(), device_scales.get(), 2, k, out.get(), element, nullptr);
+      const std::vector<float> found = out.read();
+      for (std::size_t i = 0; i < bits.size(); ++i)
+        ASSERT_EQ(found[i], from_float8(bits[i], scales[i / k])) << i;
+    }
+  }
+}
+
+/// Each row of x takes one weight of every channel.
+TEST_F(CudaFloat8, EveryNumberIsMultipliedExactlyWhereverItStands) {
+  constexpr int kRows = 64, kK = 64, kN = 254;
+  std::vector<float> x(kRows * kK);
+  for (int row = 0; row < kRows; ++row) x[row * kK + row] = 1;
+  Weights weights;
+  for (int channel = 0; channel < kN; ++channel) {
+    weights.scales.push_back(0.25f);
+    for (int i = 0; i < kK; ++i) weights.bits.push_back(number_bits(channel + i));
+  }
+  const std::vector<float> found = multiplied(x, weights, kRows, 1, Element::kFloat32);
+  for (int row = 0; row < kRows; ++row) {
+    for (int channel = 0; channel < kN; ++channel)
+      ASSERT_EQ(found[row * kN + channel], from_float8(number_bits(channel + row), 0.25f))
+          << row << " " << channel;
   }
 }
 
