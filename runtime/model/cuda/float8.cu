@@ -9,25 +9,30 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kLanes;
 constexpr int kWarpChannels = 32;  // output channels of a warp: two tiles of 16
-constexpr int kBlockChannels = kWarps * kWarpChannels;
+static_assert(kWarps * kWarpChannels == kFloat8BlockChannels);
 constexpr int kTileRows = 8;
+constexpr int kPieces = kFloat8Chunk / 8;  // of 16 bytes, in a row of a chunk of the inputs
 
-/// Two float8 numbers, in bits 0 to 7 and 16 to 23, as bfloat16. Sign, exponent and fraction move
-/// to their places there; what is left is that the exponents are counted from -7 and not from -127.
-__device__ __forceinline__ std::uint32_t to_bf16_pair(std::uint32_t two) {
-  const std::uint32_t moved = (two & 0x00800080u) << 8 | (two & 0x007f007fu) << 4;
-  __nv_bfloat162 pair;
-  memcpy(&pair, &moved, sizeof pair);
-  pair = __hmul2(pair, __float2bfloat162_rn(0x1p120f));
-  std::uint32_t word = 0;
-  memcpy(&word, &pair, sizeof word);
-  return word;
+/// Four neighbouring float8 numbers as bfloat16: the first and the third, the second and the
+/// fourth. Sign, exponent and fraction move to their places there; what is left is that the
+/// exponents are counted from -7 and not from -127.
+__device__ __forceinline__ void to_bf16_words(std::uint32_t four, std::uint32_t (&words)[2]) {
+  words[0] = (four & 0x00800080u) << 8 | (four & 0x007f007fu) << 4;
+  words[1] = (four & 0x80008000u) | (four & 0x7f007f00u) >> 4;
+  for (std::uint32_t& word : words) {
+    __nv_bfloat162 pair;
+    memcpy(&pair, &word, sizeof pair);
+    pair = __hmul2(pair, __float2bfloat162_rn(0x1p120f));
+    memcpy(&word, &pair, sizeof word);
+  }
 }
 
-/// Four neighbouring float8 numbers as two words of bfloat16 pairs.
-__device__ __forceinline__ void to_bf16_words(std::uint32_t four, std::uint32_t (&words)[2]) {
-  words[0] = to_bf16_pair((four & 0xff) | (four & 0xff00) << 8);
-  words[1] = to_bf16_pair((four >> 16 & 0xff) | (four >> 8 & 0xff0000));
+/// Eight neighbouring inputs, in the pairs that weights come in: a dot product does not mind.
+__device__ __forceinline__ uint4 paired(const uint4& x) {
+  return {(x.x & 0xffffu) | x.y << 16,
+          x.x >> 16 | (x.y & 0xffff0000u),
+          (x.z & 0xffffu) | x.w << 16,
+          x.z >> 16 | (x.w & 0xffff0000u)};
 }
 
 __device__ __forceinline__ void store(const Float8Product& task, int row, int channel, float sum) {
@@ -39,14 +44,72 @@ __device__ __forceinline__ void store(const Float8Product& task, int row, int ch
   }
 }
 
+/// Of two channels 16 neighbouring weights as the first operands of four `mma`.
+__device__ __forceinline__ void to_fragments(const uint4& above,
+                                             const uint4& below,
+                                             std::uint32_t (&fragments)[4][4]) {
+  const std::uint32_t a[4] = {above.x, above.y, above.z, above.w};
+  const std::uint32_t b[4] = {below.x, below.y, below.z, below.w};
+  for (int step = 0; step < 4; ++step) {
+    std::uint32_t upper[2], lower[2];
+    to_bf16_words(a[step], upper);
+    to_bf16_words(b[step], lower);
+    fragments[step][0] = upper[0];
+    fragments[step][1] = lower[0];
+    fragments[step][2] = upper[1];
+    fragments[step][3] = lower[1];
+  }
+}
+
+/// A thread's share of the rows' inputs in a chunk, on its way to shared memory, where all warps of
+/// the block read them.
+template <int kRowTiles>
+class Inputs {
+ public:
+  static constexpr int kSize = kRowTiles * kTileRows * kPieces;
+
+  __device__ __forceinline__ void read(const Float8Product& task, int at) {
+    visit([&](int row, int piece, uint4& mine) {
+      const std::int64_t from = row < task.rows ? row : task.rows - 1;
+      mine = *reinterpret_cast<const uint4*>(static_cast<const Bf16*>(task.x) + from * task.k + at +
+                                             8 * piece);
+    });
+  }
+
+  __device__ __forceinline__ void write(uint4* shared) {
+    visit([&](int row, int piece, const uint4& mine) {
+      shared[place(row, piece / 2, piece % 2)] = paired(mine);
+    });
+  }
+
+  /// Where a half of the 16 inputs lies that lanes with this lane_thread() read. Lanes of two
+  /// neighbouring rows read at once: theirs lie in different banks.
+  __device__ static __forceinline__ int place(int row, int thread, int half) {
+    return kPieces * row + 4 * ((row ^ half) & 1) + thread;
+  }
+
+ private:
+  static constexpr int kMine = (kSize + kThreads - 1) / kThreads;
+
+  template <class Visit>
+  __device__ __forceinline__ void visit(const Visit& visit) {
+    for (int i = 0; i < kMine; ++i) {
+      const int index = kThreads * i + static_cast<int>(threadIdx.x);
+      if (index < kSize) visit(index / kPieces, index % kPieces, pieces_[i]);
+    }
+  }
+
+  uint4 pieces_[kMine];
+};
+
 /// A warp's 32 channels and all rows, over one split of k, on tensor cores; channels are the first
 /// operand. A lane reads 16 neighbouring weights of each of its channels and the 16 inputs they
-/// meet, and takes them as fragments in that order: see tensor_rows.h.
+/// meet, and takes them as fragments in that order: see tensor_rows.h. While a chunk is multiplied
+/// the next one is on its way.
 template <int kRowTiles>
 __global__ void __launch_bounds__(kThreads) multiply(Float8Product task) {
   const int warp = static_cast<int>(threadIdx.x) / kLanes;
-  const int first = static_cast<int>(blockIdx.x) * kBlockChannels + warp * kWarpChannels;
-  if (first >= task.n) return;
+  const int first = static_cast<int>(blockIdx.x) * kFloat8BlockChannels + warp * kWarpChannels;
   const int split = static_cast<int>(blockIdx.y);
   const int chunks = task.k / kFloat8Chunk;
   const int begin = split * chunks / task.splits * kFloat8Chunk,
@@ -57,40 +120,37 @@ __global__ void __launch_bounds__(kThreads) multiply(Float8Product task) {
     channels[i] = task.w + std::int64_t{channel < task.n ? channel : task.n - 1} * task.k +
                   16 * lane_thread();
   }
-  const Bf16* rows[kRowTiles];
-  for (int tile = 0; tile < kRowTiles; ++tile) {
-    const int row = kTileRows * tile + lane_group();
-    rows[tile] = static_cast<const Bf16*>(task.x) +
-                 std::int64_t{row < task.rows ? row : task.rows - 1} * task.k + 16 * lane_thread();
-  }
+  using BlockInputs = Inputs<kRowTiles>;
+  __shared__ uint4 shared[2][BlockInputs::kSize];
+  BlockInputs inputs;
+  uint4 packed[4];  // weights of the lane's channels
+  const auto read = [&](int at) {
+    for (int i = 0; i < 4; ++i) packed[i] = *reinterpret_cast<const uint4*>(channels[i] + at);
+    inputs.read(task, at);
+  };
+  read(begin);
+  inputs.write(shared[0]);
   float sums[2][kRowTiles][4] = {};
-  for (int at = begin; at < end; at += kFloat8Chunk) {
+  int now = 0;  // of `shared`
+  for (int at = begin; at < end; at += kFloat8Chunk, now = 1 - now) {
     std::uint32_t weights[2][4][4];  // [tile of channels][16 of the chunk][fragment]
-    for (int tile = 0; tile < 2; ++tile) {
-      const uint4 above = *reinterpret_cast<const uint4*>(channels[2 * tile] + at);
-      const uint4 below = *reinterpret_cast<const uint4*>(channels[2 * tile + 1] + at);
-      const std::uint32_t a[4] = {above.x, above.y, above.z, above.w};
-      const std::uint32_t b[4] = {below.x, below.y, below.z, below.w};
-      for (int step = 0; step < 4; ++step) {
-        std::uint32_t upper[2], lower[2];
-        to_bf16_words(a[step], upper);
-        to_bf16_words(b[step], lower);
-        weights[tile][step][0] = upper[0];
-        weights[tile][step][1] = lower[0];
-        weights[tile][step][2] = upper[1];
-        weights[tile][step][3] = lower[1];
-      }
-    }
+    to_fragments(packed[0], packed[1], weights[0]);
+    to_fragments(packed[2], packed[3], weights[1]);
+    const bool more = at + kFloat8Chunk < end;
+    if (more) read(at + kFloat8Chunk);
+    __syncthreads();  // shared[now] is written, the other no longer read
     for (int tile = 0; tile < kRowTiles; ++tile) {
-      const uint4 x = *reinterpret_cast<const uint4*>(rows[tile] + at);
-      const uint4 more = *reinterpret_cast<const uint4*>(rows[tile] + at + 8);
-      const std::uint32_t inputs[4][2] = {
-          {x.x, x.y}, {x.z, x.w}, {more.x, more.y}, {more.z, more.w}};
+      const int row = kTileRows * tile + lane_group();
+      const uint4 x = shared[now][BlockInputs::place(row, lane_thread(), 0)];
+      const uint4 next = shared[now][BlockInputs::place(row, lane_thread(), 1)];
+      const std::uint32_t fragments[4][2] = {
+          {x.x, x.y}, {x.z, x.w}, {next.x, next.y}, {next.z, next.w}};
       for (int step = 0; step < 4; ++step) {
-        mma(sums[0][tile], weights[0][step], inputs[step]);
-        mma(sums[1][tile], weights[1][step], inputs[step]);
+        mma(sums[0][tile], weights[0][step], fragments[step]);
+        mma(sums[1][tile], weights[1][step], fragments[step]);
       }
     }
+    if (more) inputs.write(shared[1 - now]);
   }
   const auto put = [&](int channel, int row, float sum) {
     if (channel >= task.n || row >= task.rows) return;
@@ -166,11 +226,12 @@ void multiply_float8(const Float8Product& task, Stream stream) {
                       : tiles <= 2 ? multiply<2>
                       : tiles <= 4 ? multiply<4>
                                    : multiply<8>;
-  RUBATO_LAUNCH(kernel,
-                (dim3{blocks_for(task.n, kBlockChannels), static_cast<unsigned>(task.splits)}),
-                dim3{kThreads},
-                stream,
-                task);
+  RUBATO_LAUNCH(
+      kernel,
+      (dim3{blocks_for(task.n, kFloat8BlockChannels), static_cast<unsigned>(task.splits)}),
+      dim3{kThreads},
+      stream,
+      task);
   check_launch("multiply_float8");
   if (task.splits == 1) return;
   RUBATO_LAUNCH(add_splits,

@@ -237,8 +237,9 @@ struct Float8Product {
   int splits = 1;  ///< parts of k that are summed apart
   Element result = Element::kBFloat16;
 };
-inline constexpr int kMostFloat8Rows = 64;  ///< of a Float8Product
-inline constexpr int kFloat8Chunk = 64;     ///< divides its k
+inline constexpr int kMostFloat8Rows = 64;        ///< of a Float8Product
+inline constexpr int kFloat8Chunk = 64;           ///< divides its k
+inline constexpr int kFloat8BlockChannels = 128;  ///< of its n, that a block of the kernel takes
 /// The order of a row's sum depends on n, k and the splits, not on the other rows.
 void multiply_float8(const Float8Product& task, Stream stream);
 

@@ -5,16 +5,25 @@
 namespace rubato::cuda {
 namespace {
 
-// A block of the kernel has 128 channels; so many blocks keep a large GPU busy.
-constexpr std::int64_t kBlockChannels = 128;
-constexpr std::int64_t kWantedBlocks = 256;
+// Blocks of the kernel for most rows that are on a GPU of 132 multiprocessors (H100, H200) at once.
+constexpr std::int64_t kPlaces = 264;
 constexpr std::int64_t kMostSplits = 8;
 
-/// Into how many parts k is cut: a function of the matrix alone, and so the same for any batch.
+std::int64_t round_up(std::int64_t count, std::int64_t unit) {
+  return (count + unit - 1) / unit * unit;
+}
+
+/// Into how many parts k is cut: as few as leave no more than a tenth of the places empty, counted
+/// over all the times that they fill. A function of the matrix alone, and so the same for any
+/// batch.
 std::int64_t splits_of(std::int64_t n, std::int64_t k) {
-  const std::int64_t blocks = (n + kBlockChannels - 1) / kBlockChannels;
-  const std::int64_t wanted = (kWantedBlocks + blocks - 1) / blocks;
-  return std::clamp<std::int64_t>(std::min(wanted, k / kFloat8Chunk), 1, kMostSplits);
+  const std::int64_t channels = round_up(n, kFloat8BlockChannels) / kFloat8BlockChannels;
+  const std::int64_t most = std::clamp<std::int64_t>(k / kFloat8Chunk, 1, kMostSplits);
+  for (std::int64_t splits = 1; splits < most; ++splits) {
+    const std::int64_t blocks = splits * channels;
+    if (10 * blocks >= 9 * round_up(blocks, kPlaces)) return splits;
+  }
+  return most;
 }
 
 struct Sizes {
