@@ -34,8 +34,11 @@ struct DeviceWeights {
 inline Element element_of(Storage storage) {
   return storage == Storage::kFloat32 ? Element::kFloat32 : Element::kBFloat16;
 }
+inline std::int64_t element_size(Element element) {
+  return element == Element::kFloat32 ? 4 : 2;
+}
 inline std::int64_t element_size(Storage storage) {
-  return storage == Storage::kFloat32 ? 4 : 2;
+  return element_size(element_of(storage));
 }
 
 /// Bytes of a rank's weights.

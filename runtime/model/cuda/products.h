@@ -5,9 +5,9 @@
 
 namespace rubato::cuda {
 
-/// The layers' products on one stream. Float8 weights of few rows go through a kernel that reads
-/// them as they are; of more rows they are first expanded to the element type, for cuBLAS, which
-/// costs reading and writing them once. Engine thread only.
+/// The layers' products on one stream. Float8 weights meet few rows in a kernel that reads them as
+/// they are, once for every 64 rows; for more rows they are first expanded to the element type, for
+/// cuBLAS, which costs reading and writing them once. Engine thread only.
 class Products {
  public:
   Products(const ModelShape& shape, Gemm& gemm, Stream stream);

@@ -14,16 +14,16 @@ constexpr int kCanvas = 150, kMostSequences = 4, kHeadRows = 100;
 constexpr std::int64_t kCacheTokens = kMostSequences * kCanvas;  // more than a bucket has
 constexpr TokenId kScratchMaskId = 62;
 
-/// What all sequences of a step do.
-struct Kind {
-  Refresh refresh = Refresh::kFull;
-  int rows = 0;  ///< of the reuse pass
-  int tracked = 0;
-};
-
 /// Makes steps, and says what they take.
 class CudaScratch : public ::testing::Test {
  protected:
+  /// What all sequences of a step do.
+  struct Kind {
+    Refresh refresh = Refresh::kFull;
+    int rows = 0;  ///< of the reuse pass
+    int tracked = 0;
+  };
+
   CudaScratch() {
     write_checkpoint(folder_.path(),
                      rubato::testing::random_model(rubato::testing::small_config(/*n_layers=*/2,
