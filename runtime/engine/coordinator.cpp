@@ -23,7 +23,7 @@ void tell(SequenceId id, const Generation& generation, const Error& error) {
   GenerationUpdate news;
   news.stats = generation.stats;
   news.error = error;
-  if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+  generation.sink.deliver(news);
 }
 
 /// Rounded up.
@@ -101,7 +101,8 @@ Coordinator::~Coordinator() = default;
 Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSink sink) {
   const Position length = request.canvas_length();
   if (Status status = check_size(limits_, request); !status) return status.error();
-  auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  GenerationSink delivery(std::move(sink));
+  GenerationHandle handle = delivery.handle();
   {
     const std::lock_guard lock(mutex_);
     if (!accepting_) return Error{Code::kUnavailable, "the server is shutting down"};
@@ -112,15 +113,14 @@ Result<GenerationHandle> Coordinator::submit(GenerationRequest request, UpdateSi
     queued_prompt_tokens_ += tokens;
     const bool trace = request.trace;
     inbox_.push_back({{std::move(request), next_id_++, /*slot_begin=*/0},
-                      {.sink = std::move(sink),
-                       .cancelled = cancelled,
+                      {.sink = std::move(delivery),
                        .trace = trace,
                        .canvas_length = length,
                        .submitted = now_()}});
     outstanding_tokens_ += length;
   }
   wake_.notify_one();
-  return GenerationHandle(std::move(cancelled));
+  return handle;
 }
 
 EngineStatus Coordinator::status() const {
@@ -221,7 +221,7 @@ void Coordinator::take_submissions() {
 void Coordinator::drop_cancelled() {
   std::vector<SequenceId> cancelled;
   for (const auto& [id, generation] : generations_) {
-    if (generation.cancelled->load(std::memory_order_acquire)) cancelled.push_back(id);
+    if (generation.sink.cancelled()) cancelled.push_back(id);
   }
   for (const SequenceId id : cancelled) {
     log_event(id, "cancelled after ", generations_.at(id).stats.forward_passes, " steps");
@@ -280,7 +280,7 @@ void Coordinator::finish_step(Batch& batch, std::vector<SequenceOutcome> outcome
                              outcome.update.commits};
     }
     pending_updates_.push_back(std::move(outcome.update));
-    if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(news);
+    generation.sink.deliver(news);
     if (!news.finished) continue;
     log_event(id, "finished after ", news.stats.forward_passes, " steps");
     remove(id);

@@ -98,8 +98,7 @@ class Coordinator final : public GenerationClient {
 
  private:
   struct Generation {
-    UpdateSink sink;
-    std::shared_ptr<std::atomic<bool>> cancelled;
+    GenerationSink sink;
     bool trace = false;
     Position canvas_length = 0;
     Clock::time_point submitted;

@@ -75,6 +75,29 @@ class GenerationHandle {
   std::shared_ptr<std::atomic<bool>> cancelled_;
 };
 
+/// The engine's side of a generation: delivers its updates until its handle is destroyed. Copies
+/// belong to the same generation.
+class GenerationSink {
+ public:
+  explicit GenerationSink(UpdateSink sink)
+      : sink_(std::move(sink)), cancelled_(std::make_shared<std::atomic<bool>>(false)) {}
+
+  /// The handle that cancels it; to be taken once.
+  GenerationHandle handle() const { return GenerationHandle(cancelled_); }
+
+  /// Any thread.
+  bool cancelled() const { return cancelled_->load(std::memory_order_acquire); }
+
+  /// Hands an update to the sink, unless cancelled. On the sink's thread.
+  void deliver(const GenerationUpdate& update) const {
+    if (!cancelled()) sink_(update);
+  }
+
+ private:
+  UpdateSink sink_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+};
+
 /// A snapshot of the engine's load and work.
 struct EngineStatus {
   bool ready = false;

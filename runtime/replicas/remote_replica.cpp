@@ -20,19 +20,20 @@ RemoteReplica::RemoteReplica(const CoordinatorLimits& limits, Post post)
 Result<GenerationHandle> RemoteReplica::submit(GenerationRequest request, UpdateSink sink) {
   const Position length = request.canvas_length();
   if (Status status = check_size(limits_, request); !status) return status.error();
-  auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  GenerationSink delivery(std::move(sink));
+  GenerationHandle handle = delivery.handle();
   const std::lock_guard lock(mutex_);
   if (!accepting_ || ended_) return Error{Code::kUnavailable, "the server is shutting down"};
   const std::int64_t tokens = request.given_tokens();
   const Status room = check_queue(limits_, waiting_, waiting_prompt_tokens_, tokens);
   if (!room) return room.error();
   const LinkId id = next_id_++;
-  generations_.emplace(id, Generation{std::move(sink), cancelled, length, tokens});
+  generations_.emplace(id, Generation{std::move(delivery), length, tokens});
   outstanding_tokens_ += length;
   ++waiting_;
   waiting_prompt_tokens_ += tokens;
   post_(SubmitMessage{id, std::move(request)});  // under the lock, so that ids arrive in order
-  return GenerationHandle(std::move(cancelled));
+  return handle;
 }
 
 EngineStatus RemoteReplica::status() const {
@@ -64,19 +65,20 @@ void RemoteReplica::receive(const LinkMessage& message) {
 
 void RemoteReplica::pass_on(const UpdateMessage& message) {
   const bool last = message.update.finished || message.update.error;
-  Generation generation;
+  std::optional<GenerationSink> sink;
   {
     const std::lock_guard lock(mutex_);
     const auto found = generations_.find(message.id);
     if (found == generations_.end()) return;  // cancelled; the update crossed with our message
-    stop_waiting(found->second);
-    generation = last ? std::move(found->second) : found->second;
+    Generation& generation = found->second;
+    stop_waiting(generation);
+    sink = generation.sink;
     if (last) {
       outstanding_tokens_ -= generation.canvas_length;
       generations_.erase(found);
     }
   }
-  if (!generation.cancelled->load(std::memory_order_acquire)) generation.sink(message.update);
+  sink->deliver(message.update);
 }
 
 void RemoteReplica::stop_waiting(Generation& generation) {
@@ -89,7 +91,7 @@ void RemoteReplica::post_cancellations() {
   const std::lock_guard lock(mutex_);
   for (auto entry = generations_.begin(); entry != generations_.end();) {
     auto& [id, generation] = *entry;
-    if (!generation.cancelled->load(std::memory_order_acquire)) {
+    if (!generation.sink.cancelled()) {
       ++entry;
       continue;
     }

@@ -46,8 +46,7 @@ class RemoteReplica final : public GenerationClient {
 
  private:
   struct Generation {
-    UpdateSink sink;
-    std::shared_ptr<std::atomic<bool>> cancelled;
+    GenerationSink sink;
     Position canvas_length = 0;
     std::int64_t prompt_tokens = 0;
     bool waits = true;  ///< for its first update
