@@ -18,6 +18,13 @@ StepKind kind_of(std::span<const int> boundaries, int num_layers) {
   return all(0) ? StepKind::kFull : StepKind::kPartial;
 }
 
+/// The boundary that is worth refreshing from. A refresh of only the last layer would change
+/// nothing: only the rows just computed are read from it.
+int boundary_of(std::optional<int> wanted, int num_layers) {
+  const bool refreshes = wanted && (*wanted == 0 || *wanted < num_layers - 1);
+  return refreshes ? *wanted : num_layers;
+}
+
 }  // namespace
 
 StepLoop::StepLoop(Model& model,
@@ -52,41 +59,27 @@ Status StepLoop::run_steps() {
 }
 
 Status StepLoop::run_step() {
-  const std::vector<StepSequence> sequences = query_policies();
-  if (sequences.empty()) {  // a heartbeat
+  Step step;
+  step.sequences = query_policies();
+  if (step.sequences.empty()) {  // a heartbeat
     control_.meet(step_);
     return {};
   }
   timer_.lap(Phase::kPlan);
-  model_.reuse_pass(sequences);
+  model_.reuse_pass(step.sequences);
   timer_.lap(Phase::kReuse);
-  std::vector<std::vector<double>> similarity = model_.reduce(sequences);
+  step.similarity = model_.reduce(step.sequences);
   timer_.lap(Phase::kReduce);
-  std::vector<std::optional<int>> decided;
-  std::vector<int> boundaries;
-  if (coordinator_ != nullptr) {
-    decided = decide_boundaries(sequences, similarity);
-    // A refresh of only the last layer would change nothing: only the rows just computed are read
-    // from it.
-    const int num_layers = model_.shape().num_layers;
-    for (const auto& boundary : decided) {
-      boundaries.push_back(boundary && (*boundary == 0 || *boundary < num_layers - 1) ? *boundary
-                                                                                      : num_layers);
-    }
-  }
-  if (Status status = broadcast_decision(boundaries); !status) return status;
+  if (Status status = exchange_boundaries(step); !status) return status;
   timer_.lap(Phase::kDecide);
-  model_.refresh(sequences, boundaries);
+  model_.refresh(step.sequences, step.boundaries);
   timer_.lap(Phase::kRefresh);
-  model_.compute_logits(sequences);
+  model_.compute_logits(step.sequences);
   timer_.lap(Phase::kHead);
-  const auto candidates = model_.candidates(sequences, tokens_.mask);
+  step.candidates = model_.candidates(step.sequences, tokens_.mask);
   timer_.lap(Phase::kSample);
-  timer_.count(kind_of(boundaries, model_.shape().num_layers));
-  if (coordinator_ != nullptr) {
-    coordinator_->publish(timer_.times());
-    finish_step(sequences, decided, boundaries, std::move(similarity), candidates);
-  }
+  timer_.count(kind_of(step.boundaries, model_.shape().num_layers));
+  if (coordinator_ != nullptr) finish_step(step);
   timer_.lap(Phase::kFinish);
   return {};
 }
@@ -133,86 +126,90 @@ std::vector<StepSequence> StepLoop::query_policies() const {
   return sequences;
 }
 
-std::vector<std::optional<int>> StepLoop::decide_boundaries(
-    std::span<const StepSequence> sequences,
-    std::span<const std::vector<double>> similarity) const {
-  std::vector<std::optional<int>> boundaries;
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (!sequences[i].runs_reuse_pass()) {
-      boundaries.push_back(0);
-    } else {
-      boundaries.push_back(drift_boundary(similarity[i], batch_.running()[i]->spec().policy.gamma));
-    }
-  }
-  return boundaries;
+Status StepLoop::exchange_boundaries(Step& step) {
+  if (coordinator_ == nullptr) return receive_boundaries(step);
+  decide_boundaries(step);
+  Frame frame{static_cast<std::uint8_t>(MessageKind::kRefreshDecision), step_, {}};
+  encode(RefreshDecision{{step.boundaries.begin(), step.boundaries.end()}}, frame.payload);
+  control_.send(frame);
+  return {};
 }
 
-Status StepLoop::broadcast_decision(std::vector<int>& boundaries) {
-  if (coordinator_ != nullptr) {
-    Frame frame{static_cast<std::uint8_t>(MessageKind::kRefreshDecision), step_, {}};
-    encode(RefreshDecision{{boundaries.begin(), boundaries.end()}}, frame.payload);
-    control_.send(frame);
-    return {};
+void StepLoop::decide_boundaries(Step& step) const {
+  for (std::size_t i = 0; i < step.sequences.size(); ++i) {
+    const double gamma = batch_.running()[i]->spec().policy.gamma;
+    step.wanted.push_back(step.sequences[i].runs_reuse_pass()
+                              ? drift_boundary(step.similarity[i], gamma)
+                              : std::optional(0));
+    step.boundaries.push_back(boundary_of(step.wanted[i], model_.shape().num_layers));
   }
+}
+
+Status StepLoop::receive_boundaries(Step& step) {
   Result<Frame> frame = control_.receive(step_, /*while_idle=*/false);
   if (!frame) return frame.error();
   if (const auto kind = message_kind(frame->kind, {MessageKind::kRefreshDecision}); !kind)
     return kind.error();
   Result<RefreshDecision> decision = decode_refresh_decision(frame->payload);
   if (!decision) return decision.error();
-  if (decision->boundaries.size() != batch_.running().size()) {
+  if (decision->boundaries.size() != step.sequences.size()) {
     return Error{Code::kInternal,
                  concat("a decision for ",
                         decision->boundaries.size(),
                         " sequences came, ",
-                        batch_.running().size(),
+                        step.sequences.size(),
                         " run")};
   }
-  boundaries.assign(decision->boundaries.begin(), decision->boundaries.end());
+  step.boundaries.assign(decision->boundaries.begin(), decision->boundaries.end());
   return {};
 }
 
-void StepLoop::finish_step(std::span<const StepSequence> sequences,
-                           std::span<const std::optional<int>> decided,
-                           std::span<const int> boundaries,
-                           std::vector<std::vector<double>> similarity,
-                           std::span<const std::vector<Candidate>> candidates) {
-  const int num_layers = model_.shape().num_layers;
-  std::vector<SequenceOutcome> outcomes(sequences.size());
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    const Sequence& sequence = *batch_.running()[i];
-    const StepQuery& query = sequences[i].query;
-    SequenceOutcome& outcome = outcomes[i];
-    outcome.update.id = sequence.spec().id;
-    if (!std::ranges::all_of(candidates[i], &Candidate::finite)) {
-      outcome.error = Error{Code::kInternal,
-                            concat("the model's logits are not finite in step ", sequence.step())};
-      continue;
-    }
-    outcome.update.commits =
-        choose_commits(candidates[i], sequence.spec().commit, sequence.quota(), tokens_.mask);
-    if (sequences[i].top_logprobs >= 0)
-      outcome.logprobs = logprobs_of(outcome.update.commits, candidates[i]);
-    if (sequences[i].track) {
-      const PolicyParams& policy = sequence.spec().policy;
-      const std::span<const Position> masked = sequence.masked();
-      const auto end = std::ranges::lower_bound(masked, sequences[i].canvas_length());
-      outcome.update.tracked =
-          policy.policy->follow(policy,
-                                {.mass = model_.attention_mass(static_cast<int>(i)),
-                                 .canvas_length = sequences[i].canvas_length(),
-                                 .masked = {masked.begin(), end}});
-    }
-    outcome.boundary = decided[i];
-    outcome.similarity = std::move(similarity[i]);
-    if (decided[i])
-      outcome.similarity.resize(std::min<std::size_t>(outcome.similarity.size(), *decided[i]));
-    outcome.tracked.assign(query.rows.begin(), query.rows.begin() + query.num_tracked);
-    outcome.layers_refreshed = num_layers - boundaries[i];
-    outcome.rows_computed = std::ssize(query.rows) * num_layers +
-                            std::int64_t{sequences[i].canvas_length()} * outcome.layers_refreshed;
-  }
+void StepLoop::finish_step(Step& step) {
+  coordinator_->publish(timer_.times());
+  std::vector<SequenceOutcome> outcomes;
+  for (std::size_t i = 0; i < step.sequences.size(); ++i) outcomes.push_back(outcome_of(step, i));
   coordinator_->finish_step(batch_, std::move(outcomes));
+}
+
+SequenceOutcome StepLoop::outcome_of(Step& step, std::size_t index) const {
+  const Sequence& sequence = *batch_.running()[index];
+  const StepSequence& computed = step.sequences[index];
+  const std::vector<Candidate>& candidates = step.candidates[index];
+  SequenceOutcome outcome;
+  outcome.update.id = sequence.spec().id;
+  if (!std::ranges::all_of(candidates, &Candidate::finite)) {
+    outcome.error = Error{Code::kInternal,
+                          concat("the model's logits are not finite in step ", sequence.step())};
+    return outcome;
+  }
+  outcome.update.commits =
+      choose_commits(candidates, sequence.spec().commit, sequence.quota(), tokens_.mask);
+  if (computed.top_logprobs >= 0)
+    outcome.logprobs = logprobs_of(outcome.update.commits, candidates);
+  if (computed.track) outcome.update.tracked = tracked_next(computed, index);
+  outcome.boundary = step.wanted[index];
+  outcome.similarity = std::move(step.similarity[index]);
+  if (outcome.boundary)
+    outcome.similarity.resize(std::min<std::size_t>(outcome.similarity.size(), *outcome.boundary));
+  const auto rows = computed.query.rows.begin();
+  outcome.tracked.assign(rows, rows + computed.query.num_tracked);
+  const int num_layers = model_.shape().num_layers;
+  outcome.layers_refreshed = num_layers - step.boundaries[index];
+  outcome.rows_computed = std::ssize(computed.query.rows) * num_layers +
+                          std::int64_t{computed.canvas_length()} * outcome.layers_refreshed;
+  return outcome;
+}
+
+std::vector<Position> StepLoop::tracked_next(const StepSequence& computed,
+                                             std::size_t index) const {
+  const Sequence& sequence = *batch_.running()[index];
+  const PolicyParams& policy = sequence.spec().policy;
+  const std::span<const Position> masked = sequence.masked();
+  const auto end = std::ranges::lower_bound(masked, computed.canvas_length());
+  return policy.policy->follow(policy,
+                               {.mass = model_.attention_mass(static_cast<int>(index)),
+                                .canvas_length = computed.canvas_length(),
+                                .masked = {masked.begin(), end}});
 }
 
 }  // namespace rubato

@@ -26,19 +26,25 @@ class StepLoop {
   const StepTimes& times() const { return timer_.times(); }
 
  private:
+  /// A step as far as it has come, with an element for each of its sequences everywhere.
+  struct Step {
+    std::vector<StepSequence> sequences;
+    std::vector<std::vector<double>> similarity;  ///< of the attention of each layer tested
+    std::vector<std::optional<int>> wanted;       ///< boundaries by policy or drift; rank 0 only
+    std::vector<int> boundaries;                  ///< first layers to refresh; num_layers: none
+    std::vector<std::vector<Candidate>> candidates;
+  };
+
   Status run_steps();
   Result<bool> exchange_plan();
   Status run_step();
   std::vector<StepSequence> query_policies() const;
-  std::vector<std::optional<int>> decide_boundaries(
-      std::span<const StepSequence> sequences,
-      std::span<const std::vector<double>> similarity) const;
-  Status broadcast_decision(std::vector<int>& boundaries);
-  void finish_step(std::span<const StepSequence> sequences,
-                   std::span<const std::optional<int>> decided,
-                   std::span<const int> boundaries,
-                   std::vector<std::vector<double>> similarity,
-                   std::span<const std::vector<Candidate>> candidates);
+  Status exchange_boundaries(Step& step);
+  void decide_boundaries(Step& step) const;
+  Status receive_boundaries(Step& step);
+  void finish_step(Step& step);
+  SequenceOutcome outcome_of(Step& step, std::size_t index) const;
+  std::vector<Position> tracked_next(const StepSequence& computed, std::size_t index) const;
 
   Model& model_;
   ControlChannel& control_;
