@@ -89,4 +89,8 @@ int reduction_groups(std::int64_t k) {
   return groups;
 }
 
+int local_groups(std::int64_t whole_k, int tp_size) {
+  return std::max(1, reduction_groups(whole_k) / tp_size);
+}
+
 }  // namespace rubato

@@ -37,4 +37,7 @@ class Linear {
 /// of two <= 8 that divides k.
 int reduction_groups(std::int64_t k);
 
+/// How many of these parts each of `tp_size` ranks adds up: at least one, its whole share of k.
+int local_groups(std::int64_t whole_k, int tp_size);
+
 }  // namespace rubato

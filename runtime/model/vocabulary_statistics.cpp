@@ -63,7 +63,7 @@ VocabularyStatistics::VocabularyStatistics(const ModelShape& shape, Communicator
       numbers_per_row_(numbers_per_row(groups_)) {}
 
 int VocabularyStatistics::num_groups(const ModelShape& shape) {
-  return std::max(1, reduction_groups(shape.vocabulary) / shape.tp_size);
+  return local_groups(shape.vocabulary, shape.tp_size);
 }
 
 std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(

@@ -43,11 +43,10 @@ class Loader {
   /// groups.
   Linear row_parallel(TensorKind kind, int layer) const {
     const std::int64_t columns = slice_of(kind).cols.size();
-    const int groups = reduction_groups(columns * shape_.tp_size);
     return {shape_.d_model,
             columns,
             shape_.storage,
-            std::max(1, groups / shape_.tp_size),
+            local_groups(columns * shape_.tp_size, shape_.tp_size),
             rows_of({kind}, layer, shape_.float8)};
   }
 

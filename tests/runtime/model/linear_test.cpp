@@ -99,6 +99,13 @@ TEST(ReductionGroups, AreTheLargestPowerOfTwoUpToEightThatDivides) {
   EXPECT_EQ(reduction_groups(7), 1);
 }
 
+TEST(ReductionGroups, AreSharedEvenlyAndEachRankHasAtLeastOne) {
+  EXPECT_EQ(local_groups(768, 1), 8);
+  EXPECT_EQ(local_groups(768, 4), 2);
+  EXPECT_EQ(local_groups(12, 4), 1);
+  EXPECT_EQ(local_groups(768, 16), 1);
+}
+
 TEST(RowParallelLinear, GivesTheSameBitsAtAnyTensorParallelSize) {
   constexpr std::int64_t kRows = 21, kInner = 768;
   const at::Tensor x = at::randn({kRows, kInner}), w = at::randn({70, kInner});
@@ -110,7 +117,7 @@ TEST(RowParallelLinear, GivesTheSameBitsAtAnyTensorParallelSize) {
       const std::int64_t share = kInner / size, begin = rank * share;
       const Linear linear = linear_of(w.slice(1, begin, begin + share).contiguous(),
                                       Storage::kFloat32,
-                                      reduction_groups(kInner) / size);
+                                      local_groups(kInner, size));
       at::Tensor y = applied(linear, x.slice(1, begin, begin + share).contiguous());
       group.communicator(rank)->all_reduce_sum(y);
       EXPECT_TRUE(y.equal(whole)) << "rank " << rank << " of " << size;
