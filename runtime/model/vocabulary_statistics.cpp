@@ -1,60 +1,15 @@
 #include "runtime/model/vocabulary_statistics.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
-#include <numeric>
 
 #include "runtime/base/check.h"
 #include "runtime/decoding/noise.h"
+#include "runtime/model/gather_numbers.h"
 #include "runtime/model/top_logits.h"
+#include "runtime/model/truncated_sampling.h"
 
 namespace rubato {
-namespace {
-
-/// The ids of some logits by probability, ties to the lowest; sorted only as far as needed.
-class MostProbable {
- public:
-  explicit MostProbable(std::span<const float> logits) : logits_(logits), order_(logits.size()) {
-    std::iota(order_.begin(), order_.end(), 0);
-  }
-
-  TokenId operator[](std::size_t place) {
-    while (place >= sorted_) sort_more();
-    return order_[place];
-  }
-
- private:
-  void sort_more() {
-    const auto next = std::min(std::max<std::size_t>(32, 4 * sorted_), order_.size());
-    std::partial_sort(order_.begin() + sorted_,
-                      order_.begin() + next,
-                      order_.end(),
-                      [this](TokenId a, TokenId b) {
-                        return logits_[a] != logits_[b] ? logits_[a] > logits_[b] : a < b;
-                      });
-    sorted_ = next;
-  }
-
-  std::span<const float> logits_;
-  std::vector<TokenId> order_;
-  std::size_t sorted_ = 0;
-};
-
-/// Every rank's doubles, [tp, count].
-std::vector<double> gather(Communicator& communicator, std::span<const double> mine) {
-  const auto count = static_cast<std::int64_t>(mine.size());
-  at::Tensor part = at::empty({count}, at::kDouble),
-             all = at::empty({communicator.size(), count}, at::kDouble);
-  std::memcpy(part.data_ptr(), mine.data(), mine.size_bytes());
-  communicator.all_gather(part, all);
-  return {all.data_ptr<double>(), all.data_ptr<double>() + all.numel()};
-}
-
-}  // namespace
 
 VocabularyStatistics::VocabularyStatistics(const ModelShape& shape, Communicator& communicator)
     : shape_(shape),
@@ -92,7 +47,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
       values += shape_.local_vocabulary();
     }
   }
-  return merge(sequences, gather(communicator_, mine), [&](std::int64_t row) {
+  return merge(sequences, gather_numbers(communicator_, mine), [&](std::int64_t row) {
     return std::span<const float>(logits + row * shape_.local_vocabulary(),
                                   shape_.local_vocabulary());
   });
@@ -119,8 +74,10 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::merge(
         continue;
       }
       if (truncates(sequence.sampling)) {
-        merged.pick.id =
-            sample_truncated(sequence, position, row_logits(row - 1), merged.pick.logit);
+        const TokenLogit sampled =
+            sample_truncated(communicator_, shape_, sequence, position, row_logits(row - 1));
+        merged.pick.id = sampled.id;
+        merged.pick.logit = sampled.logit;
       }
       candidates.push_back({.position = position,
                             .token = static_cast<TokenId>(merged.pick.id),
@@ -260,74 +217,6 @@ VocabularyStatistics::RowMerge VocabularyStatistics::merge_row(std::int64_t row)
       merged.sum += at[2 * group + 1] * std::exp(at[2 * group] - merged.most);
   }
   return merged;
-}
-
-TokenId VocabularyStatistics::sample_truncated(const StepSequence& sequence,
-                                               Position position,
-                                               std::span<const float> logits,
-                                               double& logit) {
-  const SamplingParams& sampling = sequence.sampling;
-  // The sum over all ids at this temperature, which every rank needs for its probabilities: added
-  // by groups of ids in order, so that it does not depend on the number of ranks.
-  const std::size_t group_size = logits.size() / groups_;
-  std::vector<double> of_groups;
-  for (int group = 0; group < groups_; ++group) {
-    const std::span ids = logits.subspan(group * group_size, group_size);
-    const double group_most = std::ranges::max(ids);
-    double sum = 0;
-    for (const float z : ids) sum += std::exp((z - group_most) / sampling.temperature);
-    of_groups.insert(of_groups.end(), {group_most, sum});
-  }
-  const std::vector<double> parts = gather(communicator_, of_groups);
-  double most = -INFINITY, total = 0;
-  for (std::size_t g = 0; g < parts.size(); g += 2) most = std::max(most, parts[g]);
-  for (std::size_t g = 0; g < parts.size(); g += 2)
-    total += parts[g + 1] * std::exp((parts[g] - most) / sampling.temperature);
-
-  // An id can be in the nucleus only while the more probable ids of its own rank leave room in it.
-  MostProbable order(logits);
-  const auto limit =
-      sampling.top_k > 0 ? std::min<std::size_t>(sampling.top_k, logits.size()) : logits.size();
-  std::size_t count = 0;
-  for (double above = 0; count < limit && (sampling.top_k > 0 || above < sampling.top_p); ++count) {
-    above += std::exp((logits[order[count]] - most) / sampling.temperature) / total;
-  }
-  std::size_t widest = 0;
-  for (const double c : gather(communicator_, std::array{static_cast<double>(count)}))
-    widest = std::max(widest, static_cast<std::size_t>(c));
-  std::vector<double> mine(2 * widest, -1);
-  for (std::size_t i = 0; i < count; ++i) {
-    mine[2 * i] = shape_.first_vocabulary_id() + order[i];
-    mine[2 * i + 1] = logits[order[i]];
-  }
-  const std::vector<double> gathered = gather(communicator_, mine);
-  std::vector<Scored> all;
-  for (std::size_t i = 0; i < gathered.size(); i += 2) {
-    if (gathered[i] >= 0) all.push_back({0, gathered[i + 1], gathered[i]});
-  }
-  std::ranges::sort(all, [](const Scored& a, const Scored& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  });
-  if (sampling.top_k > 0 && all.size() > static_cast<std::size_t>(sampling.top_k))
-    all.resize(sampling.top_k);
-  const auto weight = [&](const Scored& s) {
-    return std::exp((s.logit - most) / sampling.temperature);
-  };
-  if (sampling.top_k > 0) {
-    total = 0;
-    for (const Scored& s : all) total += weight(s);
-  }
-  Scored pick{-INFINITY, 0, -1};
-  double above = 0;
-  for (Scored s : all) {
-    if (above >= sampling.top_p && pick.id >= 0) break;
-    above += weight(s) / total;
-    s.score = s.logit / sampling.temperature +
-              gumbel_noise(sampling.seed, sequence.step, position, static_cast<TokenId>(s.id));
-    if (s.score > pick.score || (s.score == pick.score && s.id < pick.id)) pick = s;
-  }
-  logit = pick.logit;
-  return static_cast<TokenId>(pick.id);
 }
 
 }  // namespace rubato

@@ -92,10 +92,6 @@ class VocabularyStatistics {
   RowMerge merge_row(std::int64_t row) const;
   void add_top(std::span<const StepSequence> sequences,
                std::vector<std::vector<Candidate>>& candidates) const;
-  TokenId sample_truncated(const StepSequence& sequence,
-                           Position position,
-                           std::span<const float> logits,
-                           double& logit);
 
   const ModelShape shape_;
   Communicator& communicator_;
