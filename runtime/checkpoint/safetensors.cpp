@@ -62,14 +62,18 @@ std::optional<std::uint64_t> data_size(DType dtype, const std::vector<std::uint6
   return static_cast<std::uint64_t>(bytes);
 }
 
-Result<TensorEntry> parse_entry(const Header& header,
+// What a header says of one tensor.
+struct EntryFields {
+  DType dtype;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t size;        // bytes that dtype and shape need
+  std::uint64_t begin, end;  // of its bytes, counted from the first byte of data
+};
+
+Result<EntryFields> read_fields(const Header& header,
                                 std::string_view name,
-                                const json::value& value) {
-  const json::object* facts = value.if_object();
-  if (facts == nullptr) {
-    return header.fault(name, "is " + shown(value) + "; an object is expected");
-  }
-  const json::value* dtype_value = facts->if_contains("dtype");
+                                const json::object& facts) {
+  const json::value* dtype_value = facts.if_contains("dtype");
   const json::string* dtype_name = dtype_value == nullptr ? nullptr : dtype_value->if_string();
   const auto dtype =
       dtype_name == nullptr ? std::nullopt : parse_safetensors_dtype(std::string_view(*dtype_name));
@@ -77,7 +81,7 @@ Result<TensorEntry> parse_entry(const Header& header,
     return header.fault(
         name, concat("dtype ", shown_or_missing(dtype_value), "; supported are BF16, F16, F32"));
   }
-  const json::value* shape_value = facts->if_contains("shape");
+  const json::value* shape_value = facts.if_contains("shape");
   const auto shape = unsigned_list(shape_value);
   if (!shape) {
     return header.fault(name,
@@ -87,7 +91,7 @@ Result<TensorEntry> parse_entry(const Header& header,
   }
   const auto size = data_size(*dtype, *shape);
   if (!size) return header.fault(name, "shape " + shown(*shape_value) + " overflows 63 bits");
-  const json::value* offsets_value = facts->if_contains("data_offsets");
+  const json::value* offsets_value = facts.if_contains("data_offsets");
   const auto offsets = unsigned_list(offsets_value);
   if (!offsets || offsets->size() != 2 || offsets->front() > offsets->back()) {
     return header.fault(name,
@@ -95,34 +99,48 @@ Result<TensorEntry> parse_entry(const Header& header,
                                shown_or_missing(offsets_value),
                                "; [begin, end] with 0 <= begin <= end is expected"));
   }
-  const std::uint64_t begin = offsets->front();
-  const std::uint64_t end = offsets->back();
-  if (end > header.data_bytes) {
-    return header.fault(name,
-                        concat("data_offsets ",
-                               shown(*offsets_value),
-                               " reach beyond the file's ",
-                               header.data_bytes,
-                               " bytes of data"));
+  return EntryFields{*dtype, *shape, *size, offsets->front(), offsets->back()};
+}
+
+// Whether the tensor's bytes are in the file, and as many as it needs.
+Status check_extent(const Header& header,
+                    std::string_view name,
+                    const json::object& facts,
+                    const EntryFields& fields) {
+  const bool inside = fields.end <= header.data_bytes;
+  if (inside && fields.end - fields.begin == fields.size) return {};
+  const std::string offsets = "data_offsets " + shown(facts.at("data_offsets"));
+  if (!inside) {
+    return header.fault(
+        name, concat(offsets, " reach beyond the file's ", header.data_bytes, " bytes of data"));
   }
-  if (end - begin != *size) {
-    return header.fault(name,
-                        concat("data_offsets ",
-                               shown(*offsets_value),
-                               " span ",
-                               end - begin,
-                               " bytes; dtype ",
-                               safetensors_name(*dtype),
-                               " and shape ",
-                               shown(*shape_value),
-                               " need ",
-                               *size));
+  return header.fault(name,
+                      concat(offsets,
+                             " span ",
+                             fields.end - fields.begin,
+                             " bytes; dtype ",
+                             safetensors_name(fields.dtype),
+                             " and shape ",
+                             shown(facts.at("shape")),
+                             " need ",
+                             fields.size));
+}
+
+Result<TensorEntry> parse_entry(const Header& header,
+                                std::string_view name,
+                                const json::value& value) {
+  const json::object* facts = value.if_object();
+  if (facts == nullptr) {
+    return header.fault(name, "is " + shown(value) + "; an object is expected");
   }
+  const Result<EntryFields> fields = read_fields(header, name, *facts);
+  if (!fields) return fields.error();
+  if (const Status fits = check_extent(header, name, *facts, *fields); !fits) return fits.error();
   return TensorEntry{std::string(name),
-                     *dtype,
-                     {shape->begin(), shape->end()},
-                     header.data_begin + begin,
-                     header.data_begin + end};
+                     fields->dtype,
+                     {fields->shape.begin(), fields->shape.end()},
+                     header.data_begin + fields->begin,
+                     header.data_begin + fields->end};
 }
 
 // Whether the sorted ranges cover the data exactly.
