@@ -19,11 +19,24 @@ constexpr std::array<const Policy*, 8> kPolicies = {&kNonePolicy,
                                                     &kFlashPolicy,
                                                     &kHorizonPolicy};
 
-Error out_of_range(const char* name, double found, const char* allowed) {
-  return {Code::kInvalidArgument, concat(name, " is ", found, "; allowed: ", allowed), name};
+template <class Number>
+Error out_of_range(const char* name, Number found, Number least, Number most) {
+  return {Code::kInvalidArgument,
+          concat(name, " is ", found, "; allowed: ", least, " to ", most),
+          name};
 }
 
 }  // namespace
+
+std::string_view to_string(DriftMeasure measure) {
+  return kDriftMeasures[static_cast<std::size_t>(measure)];
+}
+
+std::optional<DriftMeasure> parse_drift_measure(std::string_view name) {
+  for (const DriftMeasure measure : {DriftMeasure::kHeads, DriftMeasure::kRows})
+    if (name == to_string(measure)) return measure;
+  return std::nullopt;
+}
 
 std::span<const Policy* const> policies() {
   return kPolicies;
@@ -48,16 +61,13 @@ std::uint8_t policy_number(const Policy& policy) {
 Status validate(const PolicyParams& params) {
   if (params.policy == nullptr)
     return Error{Code::kInvalidArgument, "no policy is named", "policy"};
-  if (params.window < 1) return out_of_range("window", params.window, "1 or more");
-  if (!(params.gamma >= 0 && params.gamma <= 2))
-    return out_of_range("gamma", params.gamma, "0 to 2");
-  if (params.track < 1 || params.track > kMostTracked)
-    return out_of_range("track", params.track, concat("1 to ", kMostTracked).c_str());
-  if (params.refresh_every < 1)
-    return out_of_range("refresh_every", params.refresh_every, "1 or more");
-  if (params.block_length < 1)
-    return out_of_range("block_length", params.block_length, "1 or more");
-  if (params.horizon < 1) return out_of_range("horizon", params.horizon, "1 or more");
+  if (!(params.gamma >= 0 && params.gamma <= kMostGamma))
+    return out_of_range("gamma", params.gamma, 0.0, kMostGamma);
+  for (const PolicyParameter& parameter : kPolicyParameters) {
+    const int value = params.*parameter.value;
+    if (value < parameter.least || value > parameter.most)
+      return out_of_range(parameter.name, value, parameter.least, parameter.most);
+  }
   return {};
 }
 

@@ -19,9 +19,13 @@ enum class DriftMeasure : std::uint8_t {
   kRows,   ///< cosine over keys for every (tracked token, head), averaged: the paper's formula
 };
 
-/// The greatest allowed `track`. The memory of a drift test grows with the number of tracked
-/// positions, which clients choose.
-inline constexpr int kMostTracked = 32;
+/// The names of the measures, by number, as configuration and requests spell them.
+inline constexpr std::string_view kDriftMeasures[] = {"heads", "rows"};
+
+std::string_view to_string(DriftMeasure measure);
+
+/// The measure of that name; none if there is none.
+std::optional<DriftMeasure> parse_drift_measure(std::string_view name);
 
 /// A request's cache policy and its parameters. Value; validated by `validate`.
 struct PolicyParams {
@@ -29,13 +33,31 @@ struct PolicyParams {
   int window = 16;                 ///< β: how many masked positions a step may commit, >= 1
   double gamma = 0.9;  ///< γ: similarity below which a layer's attention has drifted, 0 to 2
   DriftMeasure drift = DriftMeasure::kHeads;
-  int track = 1;  ///< most-attended positions each layer adds to the tracked set, 1 to kMostTracked
+  int track = 1;          ///< most-attended positions each layer adds to the tracked set, >= 1
   int refresh_every = 8;  ///< steps between full refreshes of the periodic policies, >= 1
   int block_length = 32;  ///< positions of a block, for policies that decode by block, >= 1
   int horizon = 64;       ///< canvas positions from the first mask on that stay in reach, >= 1
 
   bool operator==(const PolicyParams&) const = default;
 };
+
+/// A parameter that is a whole number, and the values that it may have.
+struct PolicyParameter {
+  const char* name;
+  int PolicyParams::*value;
+  int least, most;
+};
+
+/// `track` has few: the memory of a drift test grows with the number of tracked positions, which
+/// clients choose.
+inline constexpr PolicyParameter kPolicyParameters[] = {
+    {"window", &PolicyParams::window, 1, 1 << 20},
+    {"track", &PolicyParams::track, 1, 32},
+    {"refresh_every", &PolicyParams::refresh_every, 1, 1 << 20},
+    {"block_length", &PolicyParams::block_length, 1, 1 << 20},
+    {"horizon", &PolicyParams::horizon, 1, 1 << 20},
+};
+inline constexpr double kMostGamma = 2;
 
 /// What a policy sees of a sequence at the start of a step. Spans are borrowed and ascending.
 struct SequenceView {

@@ -154,16 +154,11 @@ std::vector<std::string> describe(const Config& config) {
 }
 
 PolicyParams policy_params(const DecodingSection& decoding) {
-  PolicyParams params;
+  PolicyParams params = decoding.parameters;
   params.policy = find_policy(decoding.policy);
-  RUBATO_CHECK(params.policy != nullptr, "policy ", decoding.policy);
-  params.window = decoding.window;
-  params.gamma = decoding.gamma;
-  params.drift = decoding.drift == "rows" ? DriftMeasure::kRows : DriftMeasure::kHeads;
-  params.track = decoding.track;
-  params.refresh_every = decoding.refresh_every;
-  params.block_length = decoding.block_length;
-  params.horizon = decoding.horizon;
+  const auto drift = parse_drift_measure(decoding.drift);
+  RUBATO_CHECK(params.policy != nullptr && drift, decoding.policy, ", ", decoding.drift);
+  params.drift = *drift;
   return params;
 }
 

@@ -68,13 +68,8 @@ struct EngineSection {
 struct DecodingSection {
   std::string policy = "elastic";
   double threshold = 0.9;
-  int window = 16;
-  double gamma = 0.9;
   std::string drift = "heads";
-  int track = 1;
-  int refresh_every = 8;
-  int block_length = 32;
-  int horizon = 64;
+  PolicyParams parameters;  ///< except policy and drift, which are given by name above
 
   bool operator==(const DecodingSection&) const = default;
 };

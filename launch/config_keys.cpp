@@ -86,13 +86,11 @@ void add_decoding_keys(DecodingSection& decoding, std::vector<ConfigKey>& keys) 
   keys.push_back(text("decoding", "policy", decoding.policy, std::move(names)));
   add("threshold", decoding.threshold, 0, 1);
   keys.back().above_least = true;
-  add("window", decoding.window, 1, 1e6);
-  add("gamma", decoding.gamma, 0, 2);
-  keys.push_back(text("decoding", "drift", decoding.drift, {"heads", "rows"}));
-  add("track", decoding.track, 1, kMostTracked);
-  add("refresh_every", decoding.refresh_every, 1, 1e6);
-  add("block_length", decoding.block_length, 1, 1e6);
-  add("horizon", decoding.horizon, 1, 1e6);
+  add("gamma", decoding.parameters.gamma, 0, kMostGamma);
+  keys.push_back(text(
+      "decoding", "drift", decoding.drift, {std::begin(kDriftMeasures), std::end(kDriftMeasures)}));
+  for (const auto& [name, place, least, most] : kPolicyParameters)
+    add(name, decoding.parameters.*place, least, most);
 }
 
 bool whole(const ConfigKey& key) {

@@ -49,7 +49,7 @@ json::object diffusion_parameters(const GenerationRequest& request) {
           {"block_length", policy.block_length},
           {"window", policy.window},
           {"gamma", policy.gamma},
-          {"drift", policy.drift == DriftMeasure::kHeads ? "heads" : "rows"},
+          {"drift", std::string(to_string(policy.drift))},
           {"track", policy.track},
           {"refresh_every", policy.refresh_every},
           {"horizon", policy.horizon}};

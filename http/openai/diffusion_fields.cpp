@@ -10,8 +10,7 @@ namespace json = boost::json;
 DriftMeasure drift_measure(const Fields& fields, DriftMeasure otherwise) {
   const auto text = fields.string("drift");
   if (!text) return otherwise;
-  if (*text == "heads") return DriftMeasure::kHeads;
-  if (*text == "rows") return DriftMeasure::kRows;
+  if (const auto measure = parse_drift_measure(*text)) return *measure;
   reject(fields.name("drift"), "`diffusion.drift` must be \"heads\" or \"rows\"");
 }
 
@@ -86,15 +85,11 @@ void read_diffusion(const Fields& body, GenerationRequest& request) {
   const Fields fields(object, "diffusion.");
   PolicyParams& policy = request.policy;
   policy.policy = policy_named(fields, policy.policy);
-  const auto set = [&](const char* key, int& to, std::int64_t most) {
-    to = static_cast<int>(fields.integer(key, 1, most).value_or(to));
-  };
-  set("window", policy.window, kMostTokens);
-  set("track", policy.track, kMostTracked);
-  set("refresh_every", policy.refresh_every, kMostTokens);
-  set("horizon", policy.horizon, kMostTokens);
-  set("block_length", policy.block_length, kMostTokens);
-  policy.gamma = fields.number("gamma", 0, 2).value_or(policy.gamma);
+  for (const auto& [name, place, least, most] : kPolicyParameters) {
+    int& parameter = policy.*place;
+    parameter = static_cast<int>(fields.integer(name, least, most).value_or(parameter));
+  }
+  policy.gamma = fields.number("gamma", 0, kMostGamma).value_or(policy.gamma);
   policy.drift = drift_measure(fields, policy.drift);
   request.trace = fields.boolean("trace", false);
   if (fields.find("block_length") != nullptr && request.max_tokens % policy.block_length != 0) {

@@ -296,17 +296,24 @@ TEST(PolicyParams, WithDefaultsAndAPolicyAreValid) {
   EXPECT_TRUE(validate({.policy = find_policy("elastic")}).ok());
 }
 
+TEST(DriftMeasure, IsReadByTheNameThatItIsWrittenWith) {
+  for (const DriftMeasure measure : {DriftMeasure::kHeads, DriftMeasure::kRows})
+    EXPECT_EQ(parse_drift_measure(to_string(measure)), measure);
+  EXPECT_EQ(parse_drift_measure("columns"), std::nullopt);
+}
+
 TEST(PolicyParams, OutOfRangeAreRefusedByName) {
   const Policy* elastic = find_policy("elastic");
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::pair<PolicyParams, const char*> cases[] = {
       {{}, "policy"},
       {{.policy = elastic, .window = 0}, "window"},
+      {{.policy = elastic, .window = (1 << 20) + 1}, "window"},
       {{.policy = elastic, .gamma = -0.1}, "gamma"},
       {{.policy = elastic, .gamma = 2.1}, "gamma"},
       {{.policy = elastic, .gamma = nan}, "gamma"},
       {{.policy = elastic, .track = 0}, "track"},
-      {{.policy = elastic, .track = kMostTracked + 1}, "track"},
+      {{.policy = elastic, .track = 33}, "track"},
       {{.policy = elastic, .refresh_every = 0}, "refresh_every"},
       {{.policy = elastic, .block_length = -1}, "block_length"},
       {{.policy = elastic, .horizon = 0}, "horizon"},

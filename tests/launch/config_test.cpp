@@ -74,7 +74,7 @@ TEST(Config, FileOverridesDefaultsAndOverridesOverrideTheFile) {
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->server.port, 100);
   EXPECT_EQ(loaded->server.bind, "::1");
-  EXPECT_EQ(loaded->decoding.gamma, 1.0);
+  EXPECT_EQ(loaded->decoding.parameters.gamma, 1.0);
   EXPECT_EQ(loaded->model.name, "a=b");
 }
 
