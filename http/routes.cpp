@@ -37,8 +37,8 @@ Plain load(const SessionContext& context, const Served& served) {
 }
 
 Plain models(const Served& served) {
-  return json_answer(
-      {{"object", "list"}, {"data", json::array{make_model(served.model, served.defaults)}}});
+  return json_answer({{"object", "list"},
+                      {"data", json::array{make_model(served.api.model, served.api.defaults)}}});
 }
 
 Plain metrics(const SessionContext& context, std::span<const EngineStatus> replicas) {
@@ -62,7 +62,7 @@ Result<Plain> answer_plain(Route route, const SessionContext& context, const Ser
     case Route::kModels:
       return models(served);
     case Route::kModel:
-      return json_answer(make_model(served.model, served.defaults));
+      return json_answer(make_model(served.api.model, served.api.defaults));
     case Route::kNothing:
     case Route::kChat:
     case Route::kCompletion:

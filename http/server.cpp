@@ -1,6 +1,7 @@
 #include "http/server.h"
 
 #include <boost/asio.hpp>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -51,7 +52,7 @@ class Server::Impl {
   }
 
   void serve(Served served) {
-    metrics_.tell_build(config_.version, served.model.id);
+    metrics_.tell_build(config_.version, served.api.model.id);
     served_.store(&storage_.emplace(std::move(served)), std::memory_order_release);
   }
 

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "http/openai/request.h"
@@ -13,17 +12,10 @@ namespace rubato {
 /// Whether `bind` is an IP address (v4 or v6), which a server can listen on.
 bool is_address(const std::string& bind);
 
-/// What is served, once it is loaded.
+/// What is served, once it is loaded; borrowed.
 struct Served {
-  ServedModel model;
-  const Tokenizer& tokenizer;
-  std::optional<ChatTemplate> chat_template;  ///< none: chat is refused
+  ApiContext api;
   GenerationClient& client;
-  GenerationDefaults defaults;
-
-  ApiContext api() const {
-    return {model, tokenizer, chat_template ? &*chat_template : nullptr, defaults};
-  }
 };
 
 /// The HTTP front end: OpenAI's routes over a GenerationClient. Owns its threads.

@@ -107,7 +107,7 @@ class Session {
       if (!reads()) co_return co_await send_method_error("GET, HEAD");
       co_return co_await send(*std::move(plain));
     }
-    const Status found = check_path(path, entry, served_->model.id);
+    const Status found = check_path(path, entry, served_->api.model.id);
     if (!found) co_return co_await send_error(found.error());
     if (entry.takes_body) {
       if (request_.method() != http::verb::post) co_return co_await send_method_error("POST");
@@ -172,7 +172,7 @@ class Session {
   Result<Asked> read_body(Route route) const {
     const Result<json::object> body = parse_body();
     if (!body) return body.error();
-    const ApiContext api = served_->api();
+    const ApiContext& api = served_->api;
     if (route == Route::kTokenize || route == Route::kDetokenize) {
       const auto found = route == Route::kTokenize ? tokenize(*body, api) : detokenize(*body, api);
       if (!found) return found.error();
@@ -208,7 +208,7 @@ class Session {
                           GenerationTimes& times) {
     std::vector<Answer> answers;
     for (std::size_t i = 0; i < handles.size(); ++i)
-      answers.push_back(request.new_answer(i, served_->tokenizer));
+      answers.push_back(request.new_answer(i, served_->api.tokenizer));
     while (std::ranges::any_of(answers, [](const Answer& a) { return !a.complete(); })) {
       const std::optional<Inbox::News> news = co_await inbox.next();
       if (!news) co_return false;
@@ -223,7 +223,7 @@ class Session {
       if (answer.complete()) handles[news->choice].cancel();
     }
     const json::object response =
-        make_response(make_head(request, served_->model), request, answers);
+        make_response(make_head(request, served_->api.model), request, answers);
     co_return co_await send_json(200, response);
   }
 
@@ -231,7 +231,7 @@ class Session {
                          Inbox& inbox,
                          std::vector<GenerationHandle>& handles,
                          GenerationTimes& times) {
-    AnswerStream stream(request, served_->model, served_->tokenizer);
+    AnswerStream stream(request, served_->api.model, served_->api.tokenizer);
     std::optional<Error> failure;
     const bool begun_well = co_await begin_stream();
     if (!begun_well) co_return false;

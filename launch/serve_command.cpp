@@ -103,8 +103,7 @@ int serve_front(const Config& config,
     });
   });
   const Status status = host.run([&] {
-    server.serve(
-        {text->model, text->tokenizer, text->chat_template, *host.client(), text->defaults});
+    server.serve({text->context(), *host.client()});
     ready = announce(url_of(config.server.bind, server.port()), ready_file);
     if (!ready) host.shut_down(/*finish_running=*/false);
   });

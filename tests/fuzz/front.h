@@ -30,13 +30,15 @@ class Front {
   Front();
 
   const SessionContext& session(bool with_keys) const { return with_keys ? locked_ : open_; }
-  ApiContext api() const { return served_.api(); }
+  ApiContext api() const { return served_.api; }
 
   const Tokenizer tokenizer;
   const ServedModel model;
   InstantEngine engine;
 
  private:
+  const ChatTemplate chat_template_;
+  const GenerationDefaults defaults_;
   const Served served_;
   const std::atomic<const Served*> there_{&served_};
   ServerConfig open_config_, locked_config_;

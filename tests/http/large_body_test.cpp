@@ -42,8 +42,7 @@ class LargeBodyTest : public ServerTest {
     return text + '"';
   }
 
-  const Served served_{
-      {"tiny", 0, 1 << 15, 576, 541, {eos_}}, tokenizer_, std::nullopt, engine_, defaults_};
+  const Served served_{{model_, tokenizer_, /*chat_template=*/nullptr, defaults_}, engine_};
   const std::atomic<const Served*> there_{&served_};
   std::atomic<int> active_requests_{0};
   ServerMetrics metrics_;

@@ -38,12 +38,7 @@ class ServerTest : public ::testing::Test {
   }
 
   /// Gives it the model.
-  void serve() {
-    const ServedModel model{"tiny", 0, 1 << 15, 576, 541, {eos_}};
-    const ChatTemplate chat =
-        ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
-    server_->serve({model, tokenizer_, chat, engine_, defaults_});
-  }
+  void serve() { server_->serve({{model_, tokenizer_, &chat_template_, defaults_}, engine_}); }
 
   /// Starts the server with `config_`; the port.
   std::uint16_t start() {
@@ -64,6 +59,9 @@ class ServerTest : public ::testing::Test {
   const Tokenizer tokenizer_ =
       Tokenizer::load(RUBATO_SOURCE_DIR "/models/llada-tiny/tokenizer.json").value();
   const TokenId eos_ = *tokenizer_.token_to_id("<|endoftext|>");
+  const ServedModel model_{"tiny", 0, 1 << 15, 576, 541, {eos_}};
+  const ChatTemplate chat_template_ =
+      ChatTemplate::load(RUBATO_SOURCE_DIR "/models/llada-tiny", tokenizer_).value();
   ServerConfig config_;
   GenerationDefaults defaults_;
   FakeClient engine_;
