@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/base/concat.h"
+#include "runtime/checkpoint/config_json.h"
 #include "runtime/checkpoint/tensor_names.h"
 
 namespace rubato {
@@ -49,34 +50,6 @@ std::vector<float> weights_of(const ModelConfig& config, TensorId id, std::uint6
   Noise noise(seed);
   for (float& value : values) value = noise.next() * static_cast<float>(deviation);
   return values;
-}
-
-json::object config_json(const ModelConfig& config) {
-  return {{"model_type", "llada"},
-          {"block_type", "llama"},
-          {"activation_type", "silu"},
-          {"layer_norm_type", "rms"},
-          {"d_model", config.d_model},
-          {"n_layers", config.n_layers},
-          {"n_heads", config.n_heads},
-          {"n_kv_heads", config.n_heads},
-          {"mlp_hidden_size", config.mlp_hidden_size},
-          {"vocab_size", config.vocab_size},
-          {"embedding_size", config.embedding_size},
-          {"max_sequence_length", config.max_sequence_length},
-          {"rope", true},
-          {"rope_full_precision", true},
-          {"rope_theta", config.rope_theta},
-          {"rms_norm_eps", config.rms_norm_eps},
-          {"weight_tying", false},
-          {"include_bias", false},
-          {"include_qkv_bias", false},
-          {"scale_logits", false},
-          {"attention_layer_norm", false},
-          {"mask_token_id", config.mask_token_id},
-          {"eos_token_id", config.eos_token_id},
-          {"pad_token_id", config.pad_token_id},
-          {"torch_dtype", "float32"}};
 }
 
 std::string header_of(const ModelConfig& config) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/json/object.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -38,9 +37,6 @@ struct CheckpointOptions {
   Naming naming = Naming::kLlada;
   int num_shards = 1;  ///< 1: model.safetensors alone; more: shards and an index
 };
-
-/// config.json as published, for `config`.
-boost::json::object config_json(const ModelConfig& config);
 
 /// Writes config.json, generation_config.json and the weights into an existing folder.
 void write_checkpoint(const std::filesystem::path& folder,

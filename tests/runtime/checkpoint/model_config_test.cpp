@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "runtime/base/concat.h"
+#include "runtime/checkpoint/config_json.h"
 #include "tests/support/checkpoint_builder.h"
 #include "tests/support/sparse_checkpoint.h"
 #include "tests/support/temporary_folder.h"
@@ -16,7 +17,6 @@ namespace {
 
 namespace json = boost::json;
 using ::testing::AllOf;
-using testing::config_json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::small_config;
