@@ -148,11 +148,11 @@ class Session {
     }
     std::optional<Result<Asked>> asked;
     if (request_.body().size() > kMostReadOnStrand) {
-      const auto read = [&] { asked = read_body(route); };
+      const auto read = [&] { asked = parse_request(route); };
       awaitable<void> reading = run_once(read);
       co_await asio::co_spawn(context_.reader, std::move(reading), asio::use_awaitable);
     } else {
-      asked = read_body(route);
+      asked = parse_request(route);
     }
     std::string().swap(request_.body());  // answering may take long and does not need it
     if (!*asked) co_return co_await send_error(asked->error());
@@ -169,7 +169,7 @@ class Session {
   }
 
   /// Uses only the request and what all sessions share: any thread.
-  Result<Asked> read_body(Route route) const {
+  Result<Asked> parse_request(Route route) const {
     const Result<json::object> body = parse_body();
     if (!body) return body.error();
     const ApiContext& api = served_->api;

@@ -26,14 +26,17 @@ class Attention {
   /// ones, whose output is read, and a reuse pass's tracked rows, whose attention is needed.
   std::span<const Position> attended_rows(int layer,
                                           const RowPass& pass,
-                                          const PassSequence& part) const;
+                                          const PassSequence& packed) const;
 
  private:
   struct Work;
-  HeadTask head_task(const Work& work, const PassSequence& part, int head, float* sums) const;
-  std::int64_t head_sums_size(const PassSequence& part) const;
-  void sum_heads(int layer, const PassSequence& part, const float* head_sums, AttentionSums& sums);
-  void sum_drift(const PassSequence& part,
+  HeadTask head_task(const Work& work, const PassSequence& packed, int head, float* sums) const;
+  std::int64_t head_sums_size(const PassSequence& packed) const;
+  void sum_heads(int layer,
+                 const PassSequence& packed,
+                 const float* head_sums,
+                 AttentionSums& sums);
+  void sum_drift(const PassSequence& packed,
                  const float* p_old,
                  const float* p_new,
                  std::span<float> drift);

@@ -21,7 +21,7 @@ constexpr std::int64_t kRowsTogether = 2048;
 /// Logits that exist at a time, 64 MiB: clients choose how many rows the head runs over.
 constexpr int kLogitsAtATime = 16 << 20;
 
-void for_each_part(std::int64_t rows, auto&& visit) {
+void for_each_chunk(std::int64_t rows, auto&& visit) {
   for (std::int64_t first = 0; first < rows; first += kRowsAtATime)
     visit(first, std::min(kRowsAtATime, rows - first));
 }
@@ -67,7 +67,7 @@ void CpuModel::reuse_pass(std::span<const StepSequence> sequences) {
     }
     if (pass_.sequences.empty()) return;
     embed(pass_);
-    for (int b = 0; b < shape_.num_layers; ++b) layer(b, pass_);
+    for (int b = 0; b < shape_.num_layers; ++b) run_layer(b, pass_);
     keep_eligible_rows(pass_);
   });
 }
@@ -114,31 +114,32 @@ void CpuModel::refresh_together(std::span<const StepSequence> sequences,
     if (pass.sequences.empty()) continue;
     if (b == 0) embed(pass);
     for (auto j = first_joined; b > 0 && j < pass.sequences.size(); ++j) {
-      const PassSequence& part = pass.sequences[j];
-      hidden_.grow_keeping(part.end_row() * shape_.d_model);
+      const PassSequence& packed = pass.sequences[j];
+      hidden_.grow_keeping(packed.end_row() * shape_.d_model);
       hidden_cache_.gather(
-          b, *part.sequence, hidden_.floats(0) + std::int64_t{part.first_row} * shape_.d_model);
+          b, *packed.sequence, hidden_.floats(0) + std::int64_t{packed.first_row} * shape_.d_model);
     }
-    layer(b, pass);
-    for (PassSequence& part : pass.sequences) part.from_cache = false;
+    run_layer(b, pass);
+    for (PassSequence& packed : pass.sequences) packed.from_cache = false;
   }
   keep_eligible_rows(pass);
 }
 
-void CpuModel::layer(int b, RowPass& pass) {
+void CpuModel::run_layer(int b, RowPass& pass) {
   // The sequences that join at this layer come last; their projections are in the cache.
   std::int64_t projected = 0;
-  for (const PassSequence& part : pass.sequences) projected += part.from_cache ? 0 : part.num_rows;
+  for (const PassSequence& packed : pass.sequences)
+    projected += packed.from_cache ? 0 : packed.num_rows;
   hidden_cache_.store(b, pass, projected, hidden_.floats(0));
   project(b, pass, projected);
   float* attended = attended_.floats(pass.num_rows() * shape_.local_head_width());
   attention_.run(b, pass, qkv_.floats(0), attended, sums_);
   if (b + 1 == shape_.num_layers) drop_to_eligible(pass);
-  for_each_part(pass.num_rows(), [&](std::int64_t first, std::int64_t rows) {
+  for_each_chunk(pass.num_rows(), [&](std::int64_t first, std::int64_t rows) {
     const float* x = attended_.floats(0) + first * shape_.local_head_width();
     float* hidden = hidden_.floats(0) + first * shape_.d_model;
-    row_parallel(weights_.layers[b].attn_out, x, hidden, rows);
-    mlp(b, hidden, rows);
+    add_row_parallel(weights_.layers[b].attn_out, x, hidden, rows);
+    add_mlp(b, hidden, rows);
   });
 }
 
@@ -147,7 +148,7 @@ void CpuModel::project(int b, const RowPass& pass, std::int64_t rows) {
   const LayerWeights& w = weights_.layers[b];
   const int width = shape_.local_head_width();
   float* qkv = qkv_.floats(rows * 3 * width);
-  for_each_part(rows, [&](std::int64_t first, std::int64_t count) {
+  for_each_chunk(rows, [&](std::int64_t first, std::int64_t count) {
     const float* hidden = hidden_.floats(0) + first * shape_.d_model;
     w.qkv.apply(norm(w.attn_norm, hidden, count), count, qkv + first * 3 * width);
   });
@@ -177,10 +178,10 @@ const float* CpuModel::norm(const std::vector<float>& weight,
   return normed;
 }
 
-void CpuModel::row_parallel(const Linear& linear,
-                            const float* x,
-                            float* hidden,
-                            std::int64_t rows) {
+void CpuModel::add_row_parallel(const Linear& linear,
+                                const float* x,
+                                float* hidden,
+                                std::int64_t rows) {
   const std::int64_t count = rows * shape_.d_model;
   at::Tensor partial = partial_.tensor(count);
   linear.apply(x, rows, partial.data_ptr<float>());
@@ -188,7 +189,7 @@ void CpuModel::row_parallel(const Linear& linear,
   kernels().add(hidden, partial.data_ptr<float>(), count, shape_.storage);
 }
 
-void CpuModel::mlp(int b, float* hidden, std::int64_t rows) {
+void CpuModel::add_mlp(int b, float* hidden, std::int64_t rows) {
   const LayerWeights& w = weights_.layers[b];
   const int width = shape_.local_mlp_width();
   const float* normed = norm(w.ff_norm, hidden, rows);
@@ -203,37 +204,38 @@ void CpuModel::mlp(int b, float* hidden, std::int64_t rows) {
                      width,
                      shape_.storage);
   });
-  row_parallel(w.down, activation, hidden, rows);
+  add_row_parallel(w.down, activation, hidden, rows);
 }
 
 void CpuModel::keep_eligible_rows(const RowPass& pass) {
   // The last layer left only the eligible rows, in order of the pass's sequences.
   const float* row = hidden_.floats(0);
-  for (const PassSequence& part : pass.sequences) {
-    const std::int64_t count = part.num_rows * std::int64_t{shape_.d_model};
-    std::copy_n(row + std::int64_t{part.first_row} * shape_.d_model,
-                count,
-                window_hidden_.floats(0) + std::int64_t{window_rows_[part.index]} * shape_.d_model);
+  for (const PassSequence& packed : pass.sequences) {
+    const std::int64_t count = packed.num_rows * std::int64_t{shape_.d_model};
+    std::copy_n(
+        row + std::int64_t{packed.first_row} * shape_.d_model,
+        count,
+        window_hidden_.floats(0) + std::int64_t{window_rows_[packed.index]} * shape_.d_model);
   }
 }
 
 void CpuModel::drop_to_eligible(RowPass& pass) {
   std::vector<Position> kept;
   std::vector<std::int64_t> rows, attended_rows;  // their current places
-  for (PassSequence& part : pass.sequences) {
-    const auto positions = pass.positions_of(part);
+  for (PassSequence& packed : pass.sequences) {
+    const auto positions = pass.positions_of(packed);
     const auto first = static_cast<int>(kept.size());
-    for (const Position position : part.sequence->query.eligible) {
+    for (const Position position : packed.sequence->query.eligible) {
       // A refresh has a row for each position, but attended from the eligible ones only, one after
       // the other (Attention::attended_rows).
       const std::int64_t row =
-          part.reuse ? std::ranges::find(positions, position) - positions.begin() : position;
-      rows.push_back(part.first_row + row);
-      attended_rows.push_back(part.first_row + (part.reuse ? row : std::ssize(kept) - first));
+          packed.reuse ? std::ranges::find(positions, position) - positions.begin() : position;
+      rows.push_back(packed.first_row + row);
+      attended_rows.push_back(packed.first_row + (packed.reuse ? row : std::ssize(kept) - first));
       kept.push_back(position);
     }
-    part.first_row = first;
-    part.num_rows = static_cast<int>(kept.size()) - first;
+    packed.first_row = first;
+    packed.num_rows = static_cast<int>(kept.size()) - first;
   }
   keep_rows(hidden_.floats(0), shape_.d_model, rows);
   keep_rows(attended_.floats(0), shape_.local_head_width(), attended_rows);
@@ -251,9 +253,9 @@ void CpuModel::embed(const RowPass& pass) {
   const std::int64_t d = shape_.d_model;
   at::Tensor hidden = hidden_.tensor(pass.num_rows() * d);
   float* out = hidden.data_ptr<float>();
-  for (const PassSequence& part : pass.sequences) {
-    for (const Position position : pass.positions_of(part)) {
-      const std::int64_t local = part.sequence->canvas[position] - shape_.first_vocabulary_id();
+  for (const PassSequence& packed : pass.sequences) {
+    for (const Position position : pass.positions_of(packed)) {
+      const std::int64_t local = packed.sequence->canvas[position] - shape_.first_vocabulary_id();
       if (local >= 0 && local < shape_.local_vocabulary()) {
         weights_.embedding.copy_row(local, out);
       } else {
@@ -269,7 +271,7 @@ void CpuModel::reduce_refreshed_mass(std::span<const StepSequence> sequences,
                                      std::span<const int> boundaries) {
   // The reuse pass's sums are already added up; only the recomputed layers have just this rank's
   // part.
-  const auto for_each_part = [&](auto&& visit) {
+  const auto for_each_mass = [&](auto&& visit) {
     std::int64_t begin = 0;
     for (int i = 0; i < static_cast<int>(sequences.size()); ++i) {
       for (int b = boundaries[i]; sequences[i].track && b < shape_.num_layers; ++b) {
@@ -279,14 +281,14 @@ void CpuModel::reduce_refreshed_mass(std::span<const StepSequence> sequences,
     }
     return begin;
   };
-  const std::int64_t count = for_each_part([](std::span<float>, std::int64_t) {});
+  const std::int64_t count = for_each_mass([](std::span<float>, std::int64_t) {});
   if (count == 0) return;
   at::Tensor exchange = mass_exchange_.tensor(count);
   float* values = exchange.data_ptr<float>();
-  for_each_part(
+  for_each_mass(
       [&](std::span<float> mass, std::int64_t begin) { std::ranges::copy(mass, values + begin); });
   communicator_.all_reduce_sum(exchange);
-  for_each_part([&](std::span<float> mass, std::int64_t begin) {
+  for_each_mass([&](std::span<float> mass, std::int64_t begin) {
     std::copy_n(values + begin, mass.size(), mass.begin());
   });
 }

@@ -40,11 +40,11 @@ class CpuModel final : public Model {
                         std::span<const int> boundaries,
                         int first,
                         int end);
-  void layer(int layer, RowPass& pass);
+  void run_layer(int layer, RowPass& pass);
   void project(int layer, const RowPass& pass, std::int64_t rows);
-  // Of `rows` rows at `hidden`, in hidden_.
-  void mlp(int layer, float* hidden, std::int64_t rows);
-  void row_parallel(const Linear& linear, const float* x, float* hidden, std::int64_t rows);
+  // Add to `rows` rows at `hidden`, in hidden_.
+  void add_mlp(int layer, float* hidden, std::int64_t rows);
+  void add_row_parallel(const Linear& linear, const float* x, float* hidden, std::int64_t rows);
   const float* norm(const std::vector<float>& weight, const float* hidden, std::int64_t rows);
 
   // Of the eligible rows [first, end) of all sequences.

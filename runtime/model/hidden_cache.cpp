@@ -31,12 +31,12 @@ void widen_row(const void* from, std::int64_t count, Storage storage, float* to)
 
 void HiddenCache::store(int layer, const RowPass& pass, std::int64_t rows, const float* hidden) {
   const std::int64_t width = shape_.local_hidden_width();
-  for (const PassSequence& part : pass.sequences) {
-    for (std::int64_t row = part.first_row; row < std::min(rows, part.end_row()); ++row) {
+  for (const PassSequence& packed : pass.sequences) {
+    for (std::int64_t row = packed.first_row; row < std::min(rows, packed.end_row()); ++row) {
       narrow_row(hidden + row * shape_.d_model + shape_.tp_rank * width,
                  width,
                  shape_.storage,
-                 cache_.x(layer, part.sequence->slot_begin + pass.positions[row]));
+                 cache_.x(layer, packed.sequence->slot_begin + pass.positions[row]));
     }
   }
 }

@@ -28,8 +28,8 @@ struct RowPass {
   void clear() { sequences.clear(), positions.clear(); }
 
   std::int64_t num_rows() const { return std::ssize(positions); }
-  std::span<const Position> positions_of(const PassSequence& part) const {
-    return std::span(positions).subspan(part.first_row, part.num_rows);
+  std::span<const Position> positions_of(const PassSequence& packed) const {
+    return std::span(positions).subspan(packed.first_row, packed.num_rows);
   }
 
   /// Appends a sequence's rows.

@@ -33,7 +33,7 @@ std::vector<std::vector<Candidate>> VocabularyStatistics::candidates(
         apply_rules(*sequence.rules, index, shape_.first_vocabulary_id(), row);
       }
       mine.resize(mine.size() + numbers_per_row_);
-      describe(
+      write_numbers(
           sequence, position, row_logits, mask_id, mine.data() + mine.size() - numbers_per_row_);
       row_logits += shape_.local_vocabulary();
     }
@@ -130,11 +130,11 @@ void VocabularyStatistics::add_top(std::span<const StepSequence> sequences,
   }
 }
 
-void VocabularyStatistics::describe(const StepSequence& sequence,
-                                    Position position,
-                                    const float* logits,
-                                    TokenId mask_id,
-                                    double* out) const {
+void VocabularyStatistics::write_numbers(const StepSequence& sequence,
+                                         Position position,
+                                         const float* logits,
+                                         TokenId mask_id,
+                                         double* out) const {
   const std::int64_t group_size = shape_.local_vocabulary() / groups_;
   float most = -INFINITY;
   double* group_out = out + 2 * kScoredNumbers;

@@ -78,11 +78,11 @@ class VocabularyStatistics {
     double logprob(double logit) const { return logit - most - std::log(sum); }
   };
 
-  void describe(const StepSequence& sequence,
-                Position position,
-                const float* logits,
-                TokenId mask_id,
-                double* out) const;
+  void write_numbers(const StepSequence& sequence,
+                     Position position,
+                     const float* logits,
+                     TokenId mask_id,
+                     double* out) const;
   Scored scored(const float* logits, int index, double score) const;
   Scored noised_pick(const StepSequence& sequence,
                      Position position,
