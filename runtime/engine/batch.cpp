@@ -24,7 +24,7 @@ Status Batch::apply(const StepPlan& plan) {
       return Error{Code::kInternal, concat("the plan admits sequence ", spec.id, " again")};
     admit(spec);
   }
-  if (Status status = select(plan.run); !status) return status;
+  if (Status status = select(plan.participants); !status) return status;
   if (plan.digest == digest()) return {};
   return Error{Code::kInternal,
                concat("this rank's sequences differ from the coordinator's: digest ",
@@ -56,12 +56,12 @@ void Batch::admit(const SequenceSpec& spec) {
   sequences_[spec.id] = std::make_unique<Sequence>(spec, tokens_);
 }
 
-Status Batch::select(std::span<const SequenceId> run) {
-  running_.clear();
-  for (const SequenceId id : run) {
+Status Batch::select(std::span<const SequenceId> participants) {
+  participants_.clear();
+  for (const SequenceId id : participants) {
     const Sequence* sequence = find(id);
-    if (sequence == nullptr) return unknown(id, "running list");
-    running_.push_back(sequence);
+    if (sequence == nullptr) return unknown(id, "participants");
+    participants_.push_back(sequence);
   }
   return {};
 }

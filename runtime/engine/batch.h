@@ -24,10 +24,10 @@ class Batch {
   Status update(const SequenceUpdate& update);
   Status release(SequenceId id);
   void admit(const SequenceSpec& spec);
-  Status select(std::span<const SequenceId> run);
+  Status select(std::span<const SequenceId> participants);
 
   /// The sequences of this step, in the plan's order.
-  std::span<const Sequence* const> running() const { return running_; }
+  std::span<const Sequence* const> participants() const { return participants_; }
 
   /// The sequence, or null.
   const Sequence* find(SequenceId id) const;
@@ -38,7 +38,7 @@ class Batch {
  private:
   ControlTokens tokens_;
   std::map<SequenceId, std::unique_ptr<Sequence>> sequences_;
-  std::vector<const Sequence*> running_;
+  std::vector<const Sequence*> participants_;
 };
 
 }  // namespace rubato

@@ -169,14 +169,14 @@ StepPlan Coordinator::next_plan(Batch& batch) {
   plan.admissions = scheduler_.admit();
   for (const SequenceSpec& spec : plan.admissions) batch.admit(spec);
   note_admissions(plan.admissions);
-  plan.run = choose_run(batch);
-  RUBATO_CHECK(batch.select(plan.run).ok());
+  plan.participants = next_participants(batch);
+  RUBATO_CHECK(batch.select(plan.participants).ok());
   plan.digest = batch.digest();
   publish_status();
   return plan;
 }
 
-std::vector<SequenceId> Coordinator::choose_run(const Batch& batch) {
+std::vector<SequenceId> Coordinator::next_participants(const Batch& batch) {
   std::vector<StepCandidate> candidates;
   for (const SequenceId id : scheduler_.running()) {
     const Sequence& sequence = *batch.find(id);
@@ -190,10 +190,10 @@ std::vector<SequenceId> Coordinator::choose_run(const Batch& batch) {
          .waited = generations_.at(id).waited++,
          .drift_bytes = refresh == Refresh::kByDrift ? pairs * limits_.drift.bytes_per_pair : 0});
   }
-  std::vector<SequenceId> run =
+  std::vector<SequenceId> participants =
       choose_participants(candidates, {limits_.max_full_rows, limits_.drift.max_bytes});
-  for (const SequenceId id : run) generations_.at(id).waited = 0;
-  return run;
+  for (const SequenceId id : participants) generations_.at(id).waited = 0;
+  return participants;
 }
 
 void Coordinator::take_submissions() {

@@ -16,7 +16,7 @@
 
 namespace rubato {
 
-/// What a step did to one sequence, in the order of `Batch::running()`.
+/// What a step did to one sequence, in the order of `Batch::participants()`.
 struct SequenceOutcome {
   SequenceUpdate update;
   std::vector<CommitLogprobs> logprobs = {};  ///< beside `update.commits`, where asked for
@@ -116,7 +116,7 @@ class Coordinator final : public GenerationClient {
   void remove(SequenceId id);
   void note_admissions(std::span<const SequenceSpec> admissions);
   void count(Generation& generation, const SequenceOutcome& outcome);
-  std::vector<SequenceId> choose_run(const Batch& batch);
+  std::vector<SequenceId> next_participants(const Batch& batch);
   void publish_status();
 
   const CoordinatorLimits limits_;

@@ -143,7 +143,7 @@ void encode(const StepPlan& plan, std::vector<std::byte>& out) {
   writer.put_all<SequenceId>(plan.releases);
   writer.put(static_cast<std::uint32_t>(plan.admissions.size()));
   for (const SequenceSpec& spec : plan.admissions) put(writer, spec);
-  writer.put_all<SequenceId>(plan.run);
+  writer.put_all<SequenceId>(plan.participants);
   writer.put(plan.digest);
   writer.seal();
 }
@@ -163,7 +163,7 @@ Result<StepPlan> decode_step_plan(std::span<const std::byte> bytes) {
   for (std::size_t left = reader.get_count(kLeastSpec); left > 0 && reader.ok(); --left) {
     plan.admissions.push_back(get_spec(reader));
   }
-  plan.run = reader.get_all<SequenceId>();
+  plan.participants = reader.get_all<SequenceId>();
   plan.digest = reader.get<std::uint64_t>();
   if (!reader.at_end()) return malformed("step plan", bytes.size());
   return plan;

@@ -23,14 +23,14 @@ struct StepPlan {
   std::vector<SequenceUpdate> updates;  ///< of the step before
   std::vector<SequenceId> releases;     ///< finished or cancelled
   std::vector<SequenceSpec> admissions;
-  std::vector<SequenceId> run;  ///< the sequences of this step, in batch order
-  std::uint64_t digest = 0;     ///< of all sequences' state once the above is applied
+  std::vector<SequenceId> participants;  ///< the sequences of this step, in batch order
+  std::uint64_t digest = 0;              ///< of all sequences' state once the above is applied
 
   bool operator==(const StepPlan&) const = default;
 };
 
-/// The coordinator's one decision in a step: for each sequence of `StepPlan::run`, the first layer
-/// to refresh; the number of layers means no refresh.
+/// The coordinator's one decision in a step: for each sequence of `StepPlan::participants`, the
+/// first layer to refresh; the number of layers means no refresh.
 struct RefreshDecision {
   std::vector<std::int32_t> boundaries;
 

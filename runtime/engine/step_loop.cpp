@@ -109,7 +109,7 @@ Result<bool> StepLoop::exchange_plan() {
 
 std::vector<StepSequence> StepLoop::query_policies() const {
   std::vector<StepSequence> sequences;
-  for (const Sequence* sequence : batch_.running()) {
+  for (const Sequence* sequence : batch_.participants()) {
     const SequenceSpec& spec = sequence->spec();
     const SequenceView view = sequence->view();
     sequences.push_back({.slot_begin = spec.slot_begin,
@@ -137,7 +137,7 @@ Status StepLoop::exchange_boundaries(Step& step) {
 
 void StepLoop::decide_boundaries(Step& step) const {
   for (std::size_t i = 0; i < step.sequences.size(); ++i) {
-    const double gamma = batch_.running()[i]->spec().policy.gamma;
+    const double gamma = batch_.participants()[i]->spec().policy.gamma;
     step.wanted.push_back(step.sequences[i].runs_reuse_pass()
                               ? drift_boundary(step.similarity[i], gamma)
                               : std::optional(0));
@@ -172,7 +172,7 @@ void StepLoop::finish_step(Step& step) {
 }
 
 SequenceOutcome StepLoop::outcome_of(Step& step, std::size_t index) const {
-  const Sequence& sequence = *batch_.running()[index];
+  const Sequence& sequence = *batch_.participants()[index];
   const StepSequence& computed = step.sequences[index];
   const std::vector<Candidate>& candidates = step.candidates[index];
   SequenceOutcome outcome;
@@ -202,7 +202,7 @@ SequenceOutcome StepLoop::outcome_of(Step& step, std::size_t index) const {
 
 std::vector<Position> StepLoop::tracked_next(const StepSequence& computed,
                                              std::size_t index) const {
-  const Sequence& sequence = *batch_.running()[index];
+  const Sequence& sequence = *batch_.participants()[index];
   const PolicyParams& policy = sequence.spec().policy;
   const std::span<const Position> masked = sequence.masked();
   const auto end = std::ranges::lower_bound(masked, computed.canvas_length());

@@ -59,7 +59,7 @@ void step_plan(const Bytes& bytes) {
   }
   const Status applied = batch.apply(*plan);
   if (!applied.ok()) RUBATO_CHECK(applied.error().code == Code::kInternal);
-  for (const Sequence* sequence : batch.running()) {
+  for (const Sequence* sequence : batch.participants()) {
     if (sequence->done()) continue;
     const PolicyParams& policy = sequence->spec().policy;
     const StepQuery query = policy.policy->query(policy, sequence->view());

@@ -201,7 +201,7 @@ TEST_F(BatchTest, WaitsWhereTheEnginesQueueIsFull) {
 
 TEST_F(BatchTest, RunsNoMoreLinesThanItMay) {
   std::size_t most = 0;
-  engine_->on_plan = [&](const StepPlan& plan) { most = std::max(most, plan.run.size()); };
+  engine_->on_plan = [&](const StepPlan& plan) { most = std::max(most, plan.participants.size()); };
   run(completions(10, R"("max_tokens": 20)"), /*max_concurrent=*/2);
   EXPECT_LE(most, 2u);
 }

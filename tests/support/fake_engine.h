@@ -47,7 +47,8 @@ class FakeEngine {
     tell_other_rank(plan);
     if (on_plan) on_plan(plan);
     std::vector<SequenceOutcome> outcomes;
-    for (const Sequence* sequence : batch_.running()) outcomes.push_back(outcome_of(*sequence));
+    for (const Sequence* sequence : batch_.participants())
+      outcomes.push_back(outcome_of(*sequence));
     coordinator.finish_step(batch_, std::move(outcomes));
     return true;
   }

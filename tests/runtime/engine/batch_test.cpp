@@ -20,7 +20,7 @@ class BatchTest : public ::testing::Test {
     for (const SequenceId id : {1, 2, 3}) {
       planning_.admit(spec_of(id, request_of(2, 4)));
       plan_.admissions.push_back(spec_of(id, request_of(2, 4)));
-      plan_.run.push_back(id);
+      plan_.participants.push_back(id);
     }
     plan_.digest = planning_.digest();
     EXPECT_TRUE(receiving_.apply(plan_).ok());
@@ -45,20 +45,20 @@ TEST_F(BatchTest, ComesToTheSameStateByTheSamePlans) {
   EXPECT_TRUE(planning_.release(1).ok());
   plan_.updates = {update};
   plan_.releases = {1};
-  plan_.run = {3, 2};
+  plan_.participants = {3, 2};
   plan_.digest = planning_.digest();
   EXPECT_EQ(refusal(plan_), "applied");
   EXPECT_EQ(receiving_.find(1), nullptr);
-  ASSERT_EQ(receiving_.running().size(), 2u);
-  EXPECT_EQ(receiving_.running()[0]->spec().id, 3u);  // in the plan's order
-  EXPECT_EQ(receiving_.running()[1]->canvas()[3], kToken);
+  ASSERT_EQ(receiving_.participants().size(), 2u);
+  EXPECT_EQ(receiving_.participants()[0]->spec().id, 3u);  // in the plan's order
+  EXPECT_EQ(receiving_.participants()[1]->canvas()[3], kToken);
 }
 
 TEST_F(BatchTest, UpdatesReleasesAndAdmitsInOnePlan) {
   plan_.updates = {{.id = 1, .commits = {{2, kToken}}, .tracked = {}}};
   plan_.releases = {1};  // what was updated may be released
   plan_.admissions = {spec_of(4, request_of(1, 1))};
-  plan_.run = {2, 3, 4};
+  plan_.participants = {2, 3, 4};
   ASSERT_TRUE(planning_.release(1).ok());
   planning_.admit(plan_.admissions[0]);
   plan_.digest = planning_.digest();
@@ -78,13 +78,13 @@ TEST_F(BatchTest, RefusesAnUpdateThatItHasNot) {
 }
 
 TEST_F(BatchTest, RefusesNamesItDoesNotKnow) {
-  StepPlan updates = plan_, releases = plan_, run = plan_;
+  StepPlan updates = plan_, releases = plan_, participants = plan_;
   updates.updates = {{.id = 9, .commits = {}, .tracked = {}}};
   releases.releases = {9};
-  run.run = {1, 9};
+  participants.participants = {1, 9};
   EXPECT_THAT(refusal(updates), HasSubstr("updates name sequence 9"));
   EXPECT_THAT(refusal(releases), HasSubstr("releases name sequence 9"));
-  EXPECT_THAT(refusal(run), HasSubstr("running list name sequence 9"));
+  EXPECT_THAT(refusal(participants), HasSubstr("participants name sequence 9"));
 }
 
 TEST_F(BatchTest, RefusesToReleaseTwice) {

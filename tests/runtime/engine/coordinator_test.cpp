@@ -131,7 +131,7 @@ TEST(CoordinatorDrift, DriftTestsThatTakeTooMuchTogetherTakeTurns) {
                      .drift = {.max_bytes = 20, .bytes_per_pair = 1, .num_layers = 1},
                      .max_context = 32});
   std::vector<std::vector<SequenceId>> runs;
-  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.run); };
+  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.participants); };
   std::vector<GenerationHandle> handles;
   for (const char* policy : {"elastic", "elastic", "elastic", "none"}) {
     auto handle = engine.coordinator.submit(request_of(2, 6, policy), [](const auto&) {});
@@ -196,7 +196,7 @@ TEST_F(CoordinatorTest, ACancelledGenerationThatRunsIsReleasedWithTheNextPlan) {
   engine_.on_plan = [&](const StepPlan& plan) { next = plan; };
   engine_.step();
   EXPECT_THAT(next.releases, ElementsAre(1));
-  EXPECT_THAT(next.run, ElementsAre(2));
+  EXPECT_THAT(next.participants, ElementsAre(2));
   EXPECT_EQ(heard.news.size(), 1u);
   EXPECT_EQ(coordinator().status().cache_tokens_used, 22);
 }
@@ -419,7 +419,7 @@ TEST_F(CoordinatorTest, MakesAStepWithoutWorkWhenTheHeartbeatIsDue) {
   Batch batch(FakeEngine::kTokens);
   const StepPlan plan = coordinator().next_plan(batch);
   EXPECT_THAT(plan.admissions, IsEmpty());
-  EXPECT_THAT(plan.run, IsEmpty());
+  EXPECT_THAT(plan.participants, IsEmpty());
 }
 
 TEST(CoordinatorWithOtherRanks, IsReadyWhileTheyAnswerInTime) {
@@ -451,7 +451,7 @@ TEST(CoordinatorWithOtherRanks, IsNotReadyOnceItIsShutDownThoughTheyAnswer) {
 TEST(CoordinatorStepBudget, FullForwardsTakeTurnsAndOtherStepsAreTakenAlways) {
   FakeEngine engine({.scheduler = {.cache_tokens = 100}, .max_full_rows = 10, .max_context = 32});
   std::vector<std::vector<SequenceId>> runs;
-  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.run); };
+  engine.on_plan = [&](const StepPlan& plan) { runs.push_back(plan.participants); };
   std::vector<GenerationHandle> handles;
   for (const char* policy : {"none", "none", "elastic"}) {
     auto handle = engine.coordinator.submit(request_of(2, 6, policy), [](const auto&) {});

@@ -58,7 +58,7 @@ StepPlan random_plan(std::mt19937_64& random) {
   }
   for (auto left = random() % 3; left > 0; --left) plan.releases.push_back(random());
   for (auto left = random() % 3; left > 0; --left) plan.admissions.push_back(random_spec(random));
-  for (auto left = random() % 5; left > 0; --left) plan.run.push_back(random());
+  for (auto left = random() % 5; left > 0; --left) plan.participants.push_back(random());
   plan.digest = random();
   return plan;
 }
@@ -93,7 +93,7 @@ TEST(StepPlanMessage, ASpecWithoutListsHasTheLengthThatADecoderCountsWith) {
 TEST(StepPlanMessage, IsAppendedToWhatIsThere) {
   Bytes bytes(3);
   StepPlan plan;
-  plan.run = {4, 5};
+  plan.participants = {4, 5};
   encode(plan, bytes);
   EXPECT_EQ(decode_step_plan(std::span(bytes).subspan(3)).value(), plan);
 }
@@ -112,7 +112,7 @@ StepPlan full_plan() {
   plan.updates = {{.id = 1, .commits = {{3, 4}, {5, 6}}, .tracked = {0, 7}}};
   plan.releases = {2};
   plan.admissions = {spec_of(3, request_of(4, 8))};
-  plan.run = {1, 3};
+  plan.participants = {1, 3};
   plan.digest = 0x1234;
   return plan;
 }

@@ -129,7 +129,7 @@ class RandomArrivals : public ::testing::Test {
   /// What must hold of every plan.
   void check(const StepPlan& plan) {
     ++num_steps_;
-    EXPECT_TRUE(std::ranges::is_sorted(plan.run)) << "not in order of arrival";
+    EXPECT_TRUE(std::ranges::is_sorted(plan.participants)) << "not in order of arrival";
     for (const SequenceId id : plan.releases) EXPECT_EQ(running_.erase(id), 1U);
     std::erase_if(waiting_, [this](SequenceId id) { return generations_.at(id)->cancelled; });
     for (const SequenceSpec& spec : plan.admissions) {
@@ -147,7 +147,7 @@ class RandomArrivals : public ::testing::Test {
       EXPECT_FALSE(generations_.at(id)->cancelled) << "a cancelled one runs";
     }
     check_slots(slots);
-    check_step_budgets(plan.run);
+    check_step_budgets(plan.participants);
     check_queue();
     check_nobody_waits_in_vain();
   }

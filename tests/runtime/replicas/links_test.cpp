@@ -22,7 +22,7 @@ void run_engine(Coordinator& coordinator) {
   while (coordinator.wait_for_work(kPatience)) {
     coordinator.next_plan(batch);
     std::vector<SequenceOutcome> outcomes;
-    for (const Sequence* sequence : batch.running()) {
+    for (const Sequence* sequence : batch.participants()) {
       SequenceOutcome& outcome = outcomes.emplace_back();
       const Position position = sequence->masked().front();
       outcome.update = {sequence->spec().id, {{position, position}}, {}};
