@@ -2,6 +2,7 @@
 // the test runs itself, so that it decides when they are.
 #include <atomic>
 #include <boost/asio.hpp>
+#include <future>
 #include <thread>
 
 #include "http/session.h"
@@ -114,8 +115,8 @@ TEST_F(LargeBodyTest, AServerStopsWhileThereAreSomeToRead) {
     clients.push_back(std::make_unique<RawClient>(port));
     clients.back()->send(post("/tokenize", R"({"prompt": )" + long_text() + "}"));
   }
-  server_->stop();
-  server_.reset();
+  const auto stopped = std::async(std::launch::async, [this] { server_->stop(); });
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(20)), std::future_status::ready);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "http/openai/request.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -8,6 +9,10 @@
 
 namespace rubato {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RequestTest : public ::testing::Test {
  protected:
@@ -47,38 +52,55 @@ TEST_F(RequestTest, AStopStringHasALimitedLength) {
             "`stop` has a string of 4097 bytes; at most 4096 are allowed");
 }
 
-TEST_F(RequestTest, ATextThatCannotFitIsRefusedUncounted) {
-  std::size_t longest = 0;
-  for (TokenId id = 0; id < tokenizer_.vocabulary_size(); ++id)
-    longest = std::max(longest, tokenizer_.token_bytes(id).size());
-  const std::string text(longest * 2000, 'a');
-  const char* at_least =
-      "maximum context length is 128 tokens. The prompt has at least 2000 tokens and 16 are to be "
-      "generated, at least 2016 in all.";
-  const std::pair<std::string, const char*> cases[] = {
-      {R"({"prompt": ")" + text + "\"}", at_least},
-      {R"({"prompt": ["b", ")" + text + "\"]}", at_least},
-      {R"({"prompt": "b", "suffix": ")" + text + "\"}", at_least},
-      {R"({"prompt": ")" + std::string(longest * 112, 'a') + "\"}", "The prompt has "},
-  };
-  for (const auto& [body, message] : cases) {
+/// Texts whose least number of tokens follows from the length of the longest token.
+class LongTextTest : public RequestTest {
+ protected:
+  /// A text of `tokens` tokens at least.
+  std::string text_of(std::size_t tokens, char character = 'a') const {
+    std::size_t longest = 0;
+    for (TokenId id = 0; id < tokenizer_.vocabulary_size(); ++id)
+      longest = std::max(longest, tokenizer_.token_bytes(id).size());
+    return std::string(longest * tokens, character);
+  }
+
+  Result<ApiRequest> chat_of(const std::string& content) {
+    return chat(R"("messages": [{"role": "user", "content": ")" + content + R"("}], "n": 1)");
+  }
+};
+
+TEST_F(LongTextTest, OneThatCannotFitIsRefusedUncounted) {
+  const std::string text = text_of(2000);
+  for (const std::string& body : {R"({"prompt": ")" + text + "\"}",
+                                  R"({"prompt": ["b", ")" + text + "\"]}",
+                                  R"({"prompt": "b", "suffix": ")" + text + "\"}"}) {
     const auto refused = completion(body);
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code, Code::kTooLong);
     EXPECT_EQ(refused.error().param, "prompt");
-    EXPECT_NE(refused.error().message.find(message), std::string::npos) << refused.error().message;
+    EXPECT_THAT(
+        refused.error().message,
+        HasSubstr("maximum context length is 128 tokens. The prompt has at least 2000 tokens "
+                  "and 16 are to be generated, at least 2016 in all."));
   }
-  EXPECT_EQ(completion(cases[3].first).error().message.find("at least"), std::string::npos);
-  const auto refused =
-      chat(R"("messages": [{"role": "user", "content": ")" + text + R"("}], "n": 1)");
+}
+
+TEST_F(LongTextTest, OneThatMightFitIsCounted) {
+  const auto refused = completion(R"({"prompt": ")" + text_of(112) + "\"}");
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kTooLong);
-  EXPECT_NE(refused.error().message.find("has at least 2002 tokens and 8 "), std::string::npos)
-      << refused.error().message;
-  // White space around a message is not part of the prompt.
-  const std::string spaces(longest * 2000, ' ');
-  EXPECT_TRUE(
-      chat(R"("messages": [{"role": "user", "content": "a)" + spaces + R"("}], "n": 1)").ok());
+  EXPECT_THAT(refused.error().message,
+              AllOf(HasSubstr("The prompt has "), Not(HasSubstr("at least"))));
+}
+
+TEST_F(LongTextTest, OneInAChatIsRefusedWithTheTokensOfTheTemplate) {
+  const auto refused = chat_of(text_of(2000));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kTooLong);
+  EXPECT_THAT(refused.error().message, HasSubstr("has at least 2002 tokens and 8 "));
+}
+
+TEST_F(LongTextTest, WhiteSpaceAroundAMessageIsNotPartOfThePrompt) {
+  EXPECT_TRUE(chat_of("a" + text_of(2000, ' ')).ok());
 }
 
 TEST_F(RequestTest, EveryMistakeNamesItsField) {

@@ -7,18 +7,21 @@
 namespace rubato {
 namespace {
 
+constexpr std::chrono::seconds kPatience{20};
+
 TEST(DrainDeadline, CallsOnceTheTimeHasPassed) {
   DrainDeadline deadline;
   std::promise<void> passed;
   deadline.start(std::chrono::milliseconds(1), [&] { passed.set_value(); });
-  passed.get_future().wait();
+  EXPECT_EQ(passed.get_future().wait_for(kPatience), std::future_status::ready);
 }
 
 TEST(DrainDeadline, CancelledBeforehandItIsSilentAndDoesNotWait) {
   bool called = false;
   DrainDeadline deadline;
   deadline.start(std::chrono::hours(1), [&] { called = true; });
-  deadline.cancel();
+  const auto cancelled = std::async(std::launch::async, [&] { deadline.cancel(); });
+  EXPECT_EQ(cancelled.wait_for(kPatience), std::future_status::ready);
   EXPECT_FALSE(called);
 }
 

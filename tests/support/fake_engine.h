@@ -42,7 +42,7 @@ class FakeEngine {
 
   /// Makes a step; false: shut down, and nothing is left to do.
   bool step() {
-    if (!coordinator.wait_for_work(std::chrono::seconds(1))) return false;
+    if (!coordinator.wait_for_work(heartbeat)) return false;
     const StepPlan plan = coordinator.next_plan(batch_);
     tell_other_rank(plan);
     if (on_plan) on_plan(plan);
@@ -65,6 +65,7 @@ class FakeEngine {
   const Batch& batch() const { return batch_; }
 
   Coordinator coordinator;
+  std::chrono::milliseconds heartbeat{1000};     ///< how long a step waits for work
   std::function<void(const StepPlan&)> on_plan;  ///< called once the ranks have applied it
   std::function<std::optional<Error>(const Sequence&)> error_of;  ///< what a step fails with
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "runtime/base/log.h"
@@ -16,6 +17,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+constexpr std::chrono::seconds kPatience{20};
 
 /// What a sink has heard.
 struct Heard {
@@ -307,17 +310,24 @@ TEST_F(CoordinatorTest, AFailureAnswersEverybodyButTheCancelled) {
   EXPECT_EQ(submit(late).error().code, Code::kUnavailable);
 }
 
-TEST_F(CoordinatorTest, AnIdleEngineWakesForASubmissionAndForTheEnd) {
+TEST_F(CoordinatorTest, AnIdleEngineWakesForASubmission) {
+  engine_.heartbeat = std::chrono::hours(1);
   engine_.run();
-  std::atomic<bool> finished = false;
+  std::promise<void> finished;
   const auto handle = coordinator().submit(request_of(2, 3), [&](const GenerationUpdate& news) {
-    if (!news.finished) return;
-    finished = true;
-    finished.notify_all();
+    if (news.finished) finished.set_value();
   });
-  finished.wait(false);
+  EXPECT_EQ(finished.get_future().wait_for(kPatience), std::future_status::ready);
   coordinator().shut_down(/*finish_running=*/true);
   engine_.join();
+}
+
+TEST_F(CoordinatorTest, AnIdleEngineWakesForTheEnd) {
+  engine_.heartbeat = std::chrono::hours(1);
+  engine_.run();
+  coordinator().shut_down(/*finish_running=*/true);
+  const auto ended = std::async(std::launch::async, [this] { engine_.join(); });
+  EXPECT_EQ(ended.wait_for(kPatience), std::future_status::ready);
 }
 
 TEST_F(CoordinatorTest, LogsTheLifeOfEachGenerationAtDebugLevel) {
