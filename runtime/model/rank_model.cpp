@@ -100,11 +100,9 @@ ModelWeights random_weights(const ModelShape& shape) {
         {.attn_norm = ones,
          .ff_norm = ones,
          .qkv = linear(3 * heads, d),
-         .attn_out =
-             linear(d, heads, std::max(1, reduction_groups(heads * shape.tp_size) / shape.tp_size)),
+         .attn_out = linear(d, heads, local_groups(heads * shape.tp_size, shape.tp_size)),
          .gate_up = linear(2 * mlp, d),
-         .down =
-             linear(d, mlp, std::max(1, reduction_groups(mlp * shape.tp_size) / shape.tp_size))});
+         .down = linear(d, mlp, local_groups(mlp * shape.tp_size, shape.tp_size))});
   }
   return weights;
 }
