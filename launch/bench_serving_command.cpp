@@ -9,9 +9,9 @@
 #include "benchmarks/serving/sweep.h"
 #include "launch/bench_run.h"
 #include "launch/commands.h"
-#include "launch/exit_status.h"
 #include "launch/progress.h"
 #include "launch/read_server_config.h"
+#include "launch/refuse.h"
 #include "launch/report_file.h"
 #include "runtime/base/concat.h"
 

@@ -7,7 +7,7 @@
 #include "benchmarks/step/step_bench.h"
 #include "launch/bench_run.h"
 #include "launch/commands.h"
-#include "launch/exit_status.h"
+#include "launch/refuse.h"
 #include "launch/report_file.h"
 #include "parallel/deadline.h"
 #include "runtime/base/concat.h"

@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "launch/commands.h"
-#include "launch/exit_status.h"
 #include "launch/program.h"
+#include "runtime/base/exit_status.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Rubato: serves masked-diffusion language models of the LLaDA family", "rubato");

@@ -6,8 +6,8 @@
 
 #include "launch/config.h"
 #include "launch/engine_host.h"
-#include "launch/exit_status.h"
 #include "parallel/mpi.h"
+#include "runtime/base/exit_status.h"
 
 namespace rubato {
 

@@ -1,4 +1,4 @@
-#include "launch/exit_status.h"
+#include "launch/refuse.h"
 
 #include <iostream>
 
