@@ -124,10 +124,11 @@ int run(const StepArguments& arguments, ProgramArguments program) {
   std::cout << describe(setup) << std::flush;
 
   SingleCommunicator alone;
-  Model& model = (*rank)->start(alone, kDefaultCollectiveDeadline);
+  const Result<Model*> model = (*rank)->start(alone, kDefaultCollectiveDeadline);
+  if (!model) return refuse(kBenchStep, model.error());
   std::vector<StepResult> results;
   for (const StepCase& step : cases)
-    results.push_back(measure_step(model, step, arguments.repeat, arguments.limits));
+    results.push_back(measure_step(**model, step, arguments.repeat, arguments.limits));
   setup.provenance.load_after = load_average();
   std::cout << to_table(results) << std::flush;
   const Status written = write_json(arguments.json, to_json(results, setup));

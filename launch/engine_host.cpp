@@ -234,9 +234,11 @@ Status EngineHost::run_steps(const std::function<void()>& started) {
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
   try {
-    Model& model = parts_->model->start(parts_->communicator, parts_->collective_deadline);
+    const Result<Model*> model =
+        parts_->model->start(parts_->communicator, parts_->collective_deadline);
+    if (!model) return model.error();
     if (started) started();
-    return StepLoop(model, *parts_->control, tokens, parts_->coordinator.get()).run();
+    return StepLoop(**model, *parts_->control, tokens, parts_->coordinator.get()).run();
   } catch (const std::exception& failure) {  // from the device, while it starts
     return Error{Code::kInternal, concat("the model cannot start: ", failure.what())};
   }

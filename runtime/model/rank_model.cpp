@@ -22,8 +22,8 @@ class CpuRank final : public RankModel {
   CpuRank(const ModelShape& shape, ModelWeights weights, std::int64_t cache_tokens)
       : shape_(shape), weights_(std::move(weights)), cache_(cache_shape(shape, cache_tokens)) {}
 
-  Model& start(Communicator& communicator, std::chrono::milliseconds) override {
-    return model_.emplace(shape_, weights_, cache_, communicator);
+  Result<Model*> start(Communicator& communicator, std::chrono::milliseconds) override {
+    return &model_.emplace(shape_, weights_, cache_, communicator);
   }
 
   std::string description() const override {
@@ -45,7 +45,7 @@ class CudaRank final : public RankModel {
   CudaRank(std::unique_ptr<cuda::GpuRank> rank, bool graphs)
       : rank_(std::move(rank)), graphs_(graphs) {}
 
-  Model& start(Communicator& communicator, std::chrono::milliseconds deadline) override {
+  Result<Model*> start(Communicator& communicator, std::chrono::milliseconds deadline) override {
     return rank_->start(communicator, deadline, graphs_);
   }
   std::string description() const override { return rank_->description(); }

@@ -41,8 +41,9 @@ class RankModel {
   virtual ~RankModel() = default;
 
   /// Makes the model; call once. Collective among `communicator`'s ranks, all of which have loaded.
-  /// A rank that is missing after `deadline` ends the process.
-  virtual Model& start(Communicator& communicator, std::chrono::milliseconds deadline) = 0;
+  /// A rank that is missing after `deadline` ends the process. Errors: kUnavailable, when a GPU's
+  /// memory is no longer free.
+  virtual Result<Model*> start(Communicator& communicator, std::chrono::milliseconds deadline) = 0;
 
   /// One line for the log.
   virtual std::string description() const = 0;

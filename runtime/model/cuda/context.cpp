@@ -34,7 +34,8 @@ Context::Context(const ModelShape& its_shape,
       plan(static_cast<std::size_t>(plan_bytes(its_cache.shape().capacity))) {}
 
 std::int64_t Context::scratch_bytes(const ModelShape& shape, std::int64_t cache_rows) {
-  // The map of rows of StepSums and the angles of Layers are as large from the start, too.
+  // With the map of rows of StepSums and the angles of Layers, which also depend on caches and
+  // shape alone.
   const std::int64_t map = cache_rows * static_cast<std::int64_t>(sizeof(std::int32_t));
   const std::int64_t angles = std::int64_t{shape.max_positions} * shape.head_dim() *
                               static_cast<std::int64_t>(sizeof(float));

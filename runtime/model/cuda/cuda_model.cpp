@@ -5,6 +5,14 @@
 #include "runtime/model/eligible_part.h"
 
 namespace rubato::cuda {
+namespace {
+
+/// Of a step's passes: the caches' or a bucket's.
+std::int64_t most_rows(const StepBounds& bounds) {
+  return std::max<std::int64_t>(bounds.cache_rows, kMostBucketRows);
+}
+
+}  // namespace
 
 CudaModel::CudaModel(const ModelShape& shape,
                      DeviceWeights& weights,
@@ -12,13 +20,14 @@ CudaModel::CudaModel(const ModelShape& shape,
                      Communicator& host,
                      DeviceCommunicator& device,
                      Stream stream,
-                     bool graphs,
-                     int head_rows)
+                     const StepBounds& bounds,
+                     bool graphs)
     : context_(shape, weights, cache, device, stream),
-      layers_(context_),
-      sums_(context_),
-      head_(context_, host, head_rows) {
-  if (graphs && device.can_be_captured()) graphs_.emplace(stream);
+      layers_(context_, most_rows(bounds)),
+      sums_(context_, most_rows(bounds), bounds.drift_bytes),
+      head_(context_, host, most_rows(bounds), bounds.head_rows) {
+  RUBATO_CHECK(bounds.cache_rows == cache.shape().capacity);
+  if (graphs && device.can_be_captured()) graphs_.emplace(stream, host);
 }
 
 void CudaModel::reuse_pass(std::span<const StepSequence> sequences) {
@@ -30,16 +39,14 @@ void CudaModel::reuse_pass(std::span<const StepSequence> sequences) {
   const std::optional<PassBucket> bucket = bucket_of(lists, sums);
   if (bucket) fill_up(*bucket, lists, sums);
   sums_.begin(std::move(sums));
-  head_.begin(sequences);
   if (lists.parts.empty()) return;
-  layers_.reserve(lists);
   const DevicePass pass = layers_.upload(lists);
   sums_.prepare(lists, pass, layers_.lse());
   context_.plan.upload(context_.stream);
   // All that differs between passes of a bucket has been uploaded by now, to places that do not.
   const auto enqueue = [&] { run_reuse(lists, pass); };
   if (graphs_ && bucket) {
-    graphs_->run(*bucket, layers_.moves() + sums_.moves() + head_.moves(), enqueue);
+    graphs_->run(*bucket, enqueue);
   } else {
     enqueue();
   }
@@ -66,7 +73,6 @@ void CudaModel::refresh(std::span<const StepSequence> sequences, std::span<const
   const int num_layers = context_.shape.num_layers;
   const PassLists lists = refresh_lists(sequences, boundaries, num_layers);
   if (lists.parts.empty()) return;
-  layers_.reserve(lists);
   const DevicePass pass = layers_.upload(lists);
   sums_.prepare_refresh(sequences, lists, layers_.lse());
   context_.plan.upload(context_.stream);
@@ -112,12 +118,10 @@ std::span<const float> CudaModel::attention_mass(int sequence) {
 }
 
 std::int64_t CudaModel::scratch_bytes(const ModelShape& shape, const StepBounds& bounds) {
-  const std::int64_t rows = std::max<std::int64_t>(bounds.cache_rows, kMostBucketRows);
-  const std::int64_t growing = Layers::scratch_bytes(shape, rows) +
-                               StepSums::scratch_bytes(shape, rows, bounds.drift_bytes) +
-                               Head::scratch_bytes(shape, rows, bounds.head_rows);
-  // What grows takes up to a quarter more than is asked for.
-  return growing + growing / 4 + Products::scratch_bytes(shape) +
+  const std::int64_t rows = most_rows(bounds);
+  return Layers::scratch_bytes(shape, rows) +
+         StepSums::scratch_bytes(shape, rows, bounds.drift_bytes) +
+         Head::scratch_bytes(shape, rows, bounds.head_rows) + Products::scratch_bytes(shape) +
          Context::scratch_bytes(shape, bounds.cache_rows);
 }
 

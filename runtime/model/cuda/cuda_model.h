@@ -9,7 +9,7 @@
 
 namespace rubato::cuda {
 
-/// What bounds a step.
+/// What bounds a step, and so the memory for it.
 struct StepBounds {
   std::int64_t cache_rows = 0;   ///< rows of all its canvases
   std::int64_t drift_bytes = 0;  ///< of its drift tests: engine.max_drift_mib
@@ -18,21 +18,22 @@ struct StepBounds {
 
 /// The network on this rank's GPU, over caches in its memory. Work is enqueued on one stream and
 /// waited for once a step, in `candidates`; once more, in `reduce`, where a drift test must be
-/// decided. Reuse passes of few rows are filled up to a bucket and launched as graphs. Engine
-/// thread only.
+/// decided. Reuse passes of few rows are filled up to a bucket and launched as graphs. All memory
+/// that steps need is allocated by the constructor. Engine thread only.
 class CudaModel final : public Model {
  public:
-  /// `host` carries what only rows with top_p or top_k exchange. graphs: whether to use them, where
-  /// the collectives can be recorded; the bits are the same without. head_rows: as Head's
-  /// `rows_at_a_time`; with fewer than a step has, it waits once for each part.
+  /// `host` carries what only rows with top_p or top_k exchange, and whether recording succeeded.
+  /// bounds.cache_rows: the cache's; with fewer bounds.head_rows than a step has, it waits once for
+  /// each part. graphs: whether to use them, if the collectives can be recorded; the bits are the
+  /// same without. Throws OutOfMemory.
   CudaModel(const ModelShape& shape,
             DeviceWeights& weights,
             DeviceCache& cache,
             Communicator& host,
             DeviceCommunicator& device,
             Stream stream,
-            bool graphs = true,
-            int head_rows = Head::kRowsAtATime);
+            const StepBounds& bounds,
+            bool graphs = true);
 
   const ModelShape& shape() const override { return context_.shape; }
   void reuse_pass(std::span<const StepSequence> sequences) override;
@@ -46,7 +47,7 @@ class CudaModel final : public Model {
   /// Null: none are used.
   const PassGraphs* graphs() const { return graphs_ ? &*graphs_ : nullptr; }
 
-  /// Bytes of the GPU's memory that a rank's model takes at most, besides weights and caches.
+  /// Bytes of the GPU's memory that a rank's model takes, besides weights and caches.
   static std::int64_t scratch_bytes(const ModelShape& shape, const StepBounds& bounds);
 
  private:

@@ -1,6 +1,5 @@
 #include "runtime/model/cuda/device_memory.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "parallel/cuda/cuda_check.h"
@@ -10,14 +9,12 @@ namespace rubato::cuda {
 Memory::Memory(Memory&& other) noexcept
     : place_(other.place_),
       memory_(std::exchange(other.memory_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      moves_(other.moves_) {}
+      size_(std::exchange(other.size_, 0)) {}
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   std::swap(place_, other.place_);
   std::swap(memory_, other.memory_);
   std::swap(size_, other.size_);
-  std::swap(moves_, other.moves_);
   return *this;
 }
 
@@ -28,22 +25,18 @@ Memory::~Memory() {
 
 void* Memory::bytes(std::size_t bytes) {
   if (bytes <= size_) return memory_;
-  const std::size_t roomy = std::max(bytes, size_ + size_ / 4);
-  // (cudaFree waits for the work that may still use the old memory.)
-  if (memory_ != nullptr)
-    RUBATO_CUDA(place_ == Place::kDevice ? cudaFree(memory_) : cudaFreeHost(memory_));
-  memory_ = nullptr;
-  size_ = 0;
-  const auto take = [this](std::size_t size) {
-    return place_ == Place::kDevice ? cudaMalloc(&memory_, size) : cudaMallocHost(&memory_, size);
-  };
-  size_ = roomy;
-  if (roomy > bytes && take(roomy) != cudaSuccess) {
+  RUBATO_CHECK(memory_ == nullptr, bytes, " bytes are asked for of ", size_);
+  const bool device = place_ == Place::kDevice;
+  const cudaError_t status = device ? cudaMalloc(&memory_, bytes) : cudaMallocHost(&memory_, bytes);
+  if (status != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
-    size_ = bytes;
+    throw OutOfMemory(concat(bytes,
+                             " bytes of ",
+                             device ? "the GPU's memory" : "the host's memory, pinned,",
+                             " cannot be had: ",
+                             cudaGetErrorString(status)));
   }
-  if (memory_ == nullptr) RUBATO_CUDA(take(size_));
-  ++moves_;
+  size_ = bytes;
   return memory_;
 }
 

@@ -2,12 +2,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 
 namespace rubato::cuda {
 
+/// Says how much memory of which kind could not be allocated, and why.
+class OutOfMemory : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Memory of the current GPU, or of the host for the GPU to copy from and to (`kPinned`); owns it.
-/// It only grows, by a quarter at least where there is room: growing waits for the GPU, and what
-/// was recorded of the old place is lost, so that it must not go on for long. Not thread safe.
+/// It is allocated once and never moves or grows: graphs keep its addresses, and a rank that ran
+/// out of memory during a step would leave the others waiting. Not thread safe.
 class Memory {
  public:
   enum class Place : std::uint8_t { kDevice, kPinned };
@@ -17,7 +24,8 @@ class Memory {
   Memory(Memory&& other) noexcept;
   Memory& operator=(Memory&& other) noexcept;
 
-  /// At least `bytes`; the content is lost when it grows.
+  /// At least `bytes`. The first call that asks for any allocates them, or throws OutOfMemory; if a
+  /// later call asks for more, the process ends.
   void* bytes(std::size_t bytes);
 
   template <class T>
@@ -27,14 +35,10 @@ class Memory {
 
   std::size_t size() const { return size_; }
 
-  /// How often it has grown, and so moved.
-  std::uint64_t moves() const { return moves_; }
-
  private:
   Place place_;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
-  std::uint64_t moves_ = 0;
 };
 
 }  // namespace rubato::cuda

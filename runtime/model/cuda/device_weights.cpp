@@ -12,12 +12,18 @@
 namespace rubato::cuda {
 namespace {
 
-constexpr std::int64_t kStagedBytes = 32 << 20;  // of each of two buffers
+constexpr std::int64_t kMostStagedBytes = 32 << 20;  // of each of two buffers
 
 class Loader {
  public:
   Loader(const ModelShape& shape, const Checkpoint& checkpoint, Stream stream)
-      : shape_(shape), checkpoint_(checkpoint), stream_(stream) {}
+      : shape_(shape), checkpoint_(checkpoint), stream_(stream) {
+    const std::int64_t widest = std::max<std::int64_t>(
+        {shape.local_vocabulary(), shape.local_mlp_width(), shape.local_head_width()});
+    staged_bytes_ =
+        std::min(kMostStagedBytes, widest * shape.d_model * element_size(shape.storage));
+    for (Memory& memory : staged_) memory.as<std::byte>(staged_bytes_);
+  }
 
   /// A norm's weights, which every rank has whole, rounded as the model's element type is.
   Memory norm(TensorKind kind, int layer = 0) {
@@ -88,7 +94,7 @@ class Loader {
             std::int64_t value_bytes,
             std::byte* to) {
     const std::int64_t row_bytes = slice.cols.size() * value_bytes;
-    const std::int64_t band = std::max<std::int64_t>(1, kStagedBytes / row_bytes);
+    const std::int64_t band = std::max<std::int64_t>(1, staged_bytes_ / row_bytes);
     for (std::int64_t row = slice.rows.begin; row < slice.rows.end; row += band) {
       const std::int64_t count = std::min(band, slice.rows.end - row);
       // Read while the band before is copied; its buffer is then free for the band after.
@@ -130,6 +136,7 @@ class Loader {
   const Checkpoint& checkpoint_;
   const Stream stream_;
   Memory staged_[2] = {Memory(Memory::Place::kPinned), Memory(Memory::Place::kPinned)};
+  std::int64_t staged_bytes_ = 0;
   int turn_ = 0;
   std::vector<float> row_scales_;      // of the tensor that is being read as float8
   std::int64_t first_scaled_row_ = 0;  // the row of the first of them

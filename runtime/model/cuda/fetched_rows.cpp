@@ -6,12 +6,15 @@
 
 namespace rubato::cuda {
 
-void FetchedRows::start(const float* matrix,
-                        std::int64_t width,
-                        std::vector<std::int64_t> rows,
-                        Stream stream) {
+FetchedRows::FetchedRows(std::int64_t width, std::int64_t most_rows, std::int64_t most_bytes)
+    : width_(width),
+      held_rows_(std::clamp<std::int64_t>(
+          most_bytes / (width * static_cast<std::int64_t>(sizeof(float))), 1, most_rows)) {
+  host_.as<float>(held_rows_ * width_);
+}
+
+void FetchedRows::start(const float* matrix, std::vector<std::int64_t> rows, Stream stream) {
   matrix_ = matrix;
-  width_ = width;
   rows_ = std::move(rows);
   stream_ = stream;
   fetch(0);
@@ -30,9 +33,8 @@ std::span<const float> FetchedRows::row(std::int64_t row, const std::function<vo
 
 void FetchedRows::fetch(std::size_t first) {
   const std::int64_t row_bytes = width_ * static_cast<std::int64_t>(sizeof(float));
-  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, most_bytes_ / row_bytes));
   begin_ = first;
-  end_ = std::min(rows_.size(), first + most);
+  end_ = std::min(rows_.size(), first + static_cast<std::size_t>(held_rows_));
   float* to = host_.as<float>(static_cast<std::int64_t>(end_ - begin_) * width_);
   for (std::size_t at = begin_, next = begin_; at < end_; at = next) {
     while (next < end_ && rows_[next] - rows_[at] == static_cast<std::int64_t>(next - at)) ++next;

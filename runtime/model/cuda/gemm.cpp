@@ -19,10 +19,10 @@ cudaDataType_t type_of(Element element) {
 }  // namespace
 
 Gemm::Gemm(Stream stream) : stream_(stream) {
+  void* workspace = workspace_.bytes(kWorkspaceBytes);  // first: it may throw
   check(cublasCreate(&handle_), "cublasCreate");
   check(cublasSetStream(handle_, stream), "cublasSetStream");
-  RUBATO_CUDA(cudaMalloc(&workspace_, kWorkspaceBytes));
-  check(cublasSetWorkspace(handle_, workspace_, kWorkspaceBytes), "cublasSetWorkspace");
+  check(cublasSetWorkspace(handle_, workspace, kWorkspaceBytes), "cublasSetWorkspace");
   check(cublasSetMathMode(
             handle_,
             static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
@@ -32,7 +32,6 @@ Gemm::Gemm(Stream stream) : stream_(stream) {
 
 Gemm::~Gemm() {
   static_cast<void>(cublasDestroy(handle_));
-  static_cast<void>(cudaFree(workspace_));
 }
 
 void Gemm::run(const void* x,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "runtime/model/cuda/device_memory.h"
 #include "runtime/model/cuda/kernels.h"
 
 struct cublasContext;
@@ -33,7 +34,7 @@ class Gemm {
  private:
   Stream stream_;
   cublasContext* handle_ = nullptr;
-  void* workspace_ = nullptr;
+  Memory workspace_;
 };
 
 }  // namespace rubato::cuda

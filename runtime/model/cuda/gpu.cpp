@@ -58,6 +58,13 @@ Result<std::string> describe(const ModelShape& shape, const GpuPlacement& placem
   return concat("GPU ", placement.gpu, ", ", properties.name, ": ", sizes);
 }
 
+/// When memory that was counted as free cannot be allocated after all.
+Error not_free(int gpu, const OutOfMemory& failure) {
+  return {
+      Code::kUnavailable,
+      concat("GPU ", gpu, ": ", failure.what(), "; another process may have taken it meanwhile")};
+}
+
 }  // namespace
 
 int num_gpus() {
@@ -87,12 +94,16 @@ std::int64_t free_bytes(int gpu) {
 }
 
 struct GpuRank::Parts {
-  Parts(const ModelShape& its_shape, std::int64_t cache_tokens, int its_gpu)
-      : shape(its_shape), gpu(its_gpu), cache(cache_shape(its_shape, cache_tokens)) {}
+  Parts(const ModelShape& its_shape, const GpuPlacement& placement)
+      : shape(its_shape),
+        gpu(placement.gpu),
+        bounds{placement.cache_tokens, placement.drift_bytes},
+        cache(cache_shape(its_shape, placement.cache_tokens)) {}
 
   // In order of use: each is destroyed before what it refers to.
   const ModelShape shape;
   const int gpu;
+  const StepBounds bounds;
   std::string description;
   OwnedStream stream;
   DeviceWeights weights;
@@ -112,10 +123,14 @@ Result<std::unique_ptr<GpuRank>> GpuRank::make(const ModelShape& shape,
   RUBATO_CUDA(cudaSetDevice(placement.gpu));
   Result<std::string> description = describe(shape, placement);
   if (!description) return description.error();
-  auto parts = std::make_unique<Parts>(shape, placement.cache_tokens, placement.gpu);
-  parts->description = *std::move(description);
-  parts->weights = make_weights(parts->stream.get());
-  return std::unique_ptr<GpuRank>(new GpuRank(std::move(parts)));
+  try {
+    auto parts = std::make_unique<Parts>(shape, placement);
+    parts->description = *std::move(description);
+    parts->weights = make_weights(parts->stream.get());
+    return std::unique_ptr<GpuRank>(new GpuRank(std::move(parts)));
+  } catch (const OutOfMemory& failure) {
+    return not_free(placement.gpu, failure);
+  }
 }
 
 Result<std::unique_ptr<GpuRank>> GpuRank::load(const ModelShape& shape,
@@ -133,17 +148,22 @@ Result<std::unique_ptr<GpuRank>> GpuRank::random(const ModelShape& shape,
   });
 }
 
-Model& GpuRank::start(Communicator& host, std::chrono::milliseconds deadline, bool graphs) {
+Result<Model*> GpuRank::start(Communicator& host, std::chrono::milliseconds deadline, bool graphs) {
   RUBATO_CUDA(cudaSetDevice(parts_->gpu));  // a thread's own
   parts_->communicator = make_device_communicator(host, parts_->gpu, deadline);
-  parts_->model = std::make_unique<CudaModel>(parts_->shape,
-                                              parts_->weights,
-                                              parts_->cache,
-                                              host,
-                                              *parts_->communicator,
-                                              parts_->stream.get(),
-                                              graphs);
-  return *parts_->model;
+  try {
+    parts_->model = std::make_unique<CudaModel>(parts_->shape,
+                                                parts_->weights,
+                                                parts_->cache,
+                                                host,
+                                                *parts_->communicator,
+                                                parts_->stream.get(),
+                                                parts_->bounds,
+                                                graphs);
+  } catch (const OutOfMemory& failure) {
+    return not_free(parts_->gpu, failure);
+  }
+  return parts_->model.get();
 }
 
 const std::string& GpuRank::description() const {

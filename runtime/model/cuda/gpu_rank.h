@@ -35,7 +35,8 @@ struct GpuPlacement {
 class GpuRank {
  public:
   /// Loads this rank's share onto its GPU and takes the memory of the caches. Errors:
-  /// kInvalidArgument, when weights, caches and the largest step do not fit, with the numbers.
+  /// kInvalidArgument, when weights, caches and the largest step do not fit, with the numbers;
+  /// kUnavailable, when memory that was free is not any more.
   static Result<std::unique_ptr<GpuRank>> load(const ModelShape& shape,
                                                const Checkpoint& checkpoint,
                                                const GpuPlacement& placement);
@@ -46,10 +47,11 @@ class GpuRank {
 
   ~GpuRank();
 
-  /// Joins the other ranks (collective among `host`'s group, when all have loaded) and returns the
-  /// model. The calling thread is the engine thread from here on.
-  /// graphs: whether CUDA graphs may be used.
-  Model& start(Communicator& host, std::chrono::milliseconds deadline, bool graphs);
+  /// Joins the other ranks (collective among `host`'s group, when all have loaded), allocates what
+  /// steps need, and returns the model. The calling thread is the engine thread from here on.
+  /// graphs: whether CUDA graphs may be used. Errors: kUnavailable, when the memory is no longer
+  /// free.
+  Result<Model*> start(Communicator& host, std::chrono::milliseconds deadline, bool graphs);
 
   /// "NVIDIA H100 80GB HBM3, 15.0 GB of weights, ...".
   const std::string& description() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "runtime/model/cuda/pass_bucket.h"
 #include "runtime/model/cuda/row_questions.h"
 #include "runtime/model/eligible_part.h"
 
@@ -13,18 +12,45 @@ namespace {
 /// of logits.
 constexpr int kMostTop = 20, kMostChanges = 2048;
 
+/// The sizes of the scratch.
+struct HeadSizes {
+  std::int64_t hidden = 0, normed = 0;    // elements
+  std::int64_t logits = 0;                // floats
+  std::int64_t changes = 0;               // LogitChanges
+  std::int64_t scratch = 0, numbers = 0;  // doubles
+};
+
+HeadSizes head_sizes(const ModelShape& shape, std::int64_t rows, int rows_at_a_time) {
+  const int part = static_cast<int>(std::min<std::int64_t>(rows, rows_at_a_time));
+  const int groups = VocabularyStatistics::num_groups(shape), width = shape.local_vocabulary();
+  return {.hidden = rows * shape.d_model,
+          .normed = std::int64_t{part} * shape.d_model,
+          .logits = std::int64_t{part} * width,
+          .changes = std::int64_t{part} * kMostChanges,
+          .scratch = std::max(vocabulary_scratch_size(part, groups),
+                              top_scratch_size(part, kMostTop, width)),
+          .numbers =
+              std::int64_t{part} * (VocabularyStatistics::numbers_per_row(groups) + 2 * kMostTop)};
+}
+
 }  // namespace
 
-Head::Head(Context& context, Communicator& host, int rows_at_a_time)
+Head::Head(Context& context, Communicator& host, std::int64_t rows, int rows_at_a_time)
     : context_(context),
       shape_(context.shape),
       rows_at_a_time_(rows_at_a_time),
-      vocabulary_(context.shape, host) {}
-
-void Head::begin(std::span<const StepSequence> sequences) {
-  // Few rows are those of passes that are recorded: none of these is to move it.
-  const std::int64_t rows = std::max(num_eligible(sequences), kMostBucketRows);
-  window_hidden_.as<std::byte>(context_.bytes(rows * shape_.d_model));
+      vocabulary_(context.shape, host),
+      host_logits_(context.shape.local_vocabulary(), std::min<std::int64_t>(rows, rows_at_a_time)) {
+  const HeadSizes sizes = head_sizes(shape_, rows, rows_at_a_time);
+  window_hidden_.bytes(context.bytes(sizes.hidden));
+  normed_.bytes(context.bytes(sizes.normed));
+  logits_.as<float>(sizes.logits);
+  changes_.as<LogitChange>(sizes.changes);
+  host_changes_.as<LogitChange>(sizes.changes);
+  scratch_.as<double>(sizes.scratch);
+  numbers_.as<double>(sizes.numbers);
+  all_numbers_.as<double>(sizes.numbers * shape_.tp_size);
+  host_numbers_.as<double>(sizes.numbers * shape_.tp_size);
 }
 
 void Head::compute_logits(std::span<const StepSequence> part, int first) {
@@ -106,8 +132,7 @@ void Head::describe(std::span<const StepSequence> part, TokenId mask_id) {
   context_.device.all_gather(numbers, all, bytes, context_.stream);
   context_.copy_to_host(
       host_numbers_.as<double>(count * shape_.tp_size), all, bytes * shape_.tp_size);
-  host_logits_.start(
-      logits_.as<float>(0), width, VocabularyStatistics::whole_rows(part), context_.stream);
+  host_logits_.start(logits_.as<float>(0), VocabularyStatistics::whole_rows(part), context_.stream);
 }
 
 std::vector<std::vector<Candidate>> Head::candidates(std::span<const StepSequence> part) {
@@ -119,18 +144,13 @@ std::vector<std::vector<Candidate>> Head::candidates(std::span<const StepSequenc
 }
 
 std::int64_t Head::scratch_bytes(const ModelShape& shape, std::int64_t rows, int rows_at_a_time) {
-  const std::int64_t d = shape.d_model, size = element_size(shape.storage);
-  const int part = static_cast<int>(std::min<std::int64_t>(rows, rows_at_a_time));
-  const int groups = VocabularyStatistics::num_groups(shape);
-  const std::int64_t looked_at =
-      std::max(vocabulary_scratch_size(part, groups),
-               top_scratch_size(part, kMostTop, shape.local_vocabulary()));
-  const std::int64_t numbers =
-      part * (VocabularyStatistics::numbers_per_row(groups) + 2 * kMostTop);
-  return rows * d * size + part * d * size +
-         part * std::int64_t{shape.local_vocabulary()} * static_cast<std::int64_t>(sizeof(float)) +
-         part * kMostChanges * static_cast<std::int64_t>(sizeof(LogitChange)) +
-         (looked_at + (1 + shape.tp_size) * numbers) * static_cast<std::int64_t>(sizeof(double));
+  const HeadSizes sizes = head_sizes(shape, rows, rows_at_a_time);
+  const auto bytes = [](std::int64_t count, std::size_t size) {
+    return count * static_cast<std::int64_t>(size);
+  };
+  return (sizes.hidden + sizes.normed) * element_size(shape.storage) +
+         bytes(sizes.logits, sizeof(float)) + bytes(sizes.changes, sizeof(LogitChange)) +
+         bytes(sizes.scratch + (1 + shape.tp_size) * sizes.numbers, sizeof(double));
 }
 
 }  // namespace rubato::cuda

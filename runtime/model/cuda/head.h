@@ -7,24 +7,21 @@
 namespace rubato::cuda {
 
 /// From the outputs of the last layer to candidates: final norm, this rank's logits, what they say.
-/// A step is `begin`, the passes, which write `window_hidden`, then the rest in order, for up to
+/// A step is its passes, which write `window_hidden`, then the rest in order, for up to
 /// `rows_at_a_time` eligible rows after the other: what the windows of clients are like, does not
 /// decide how many logits there are. Engine thread only.
 class Head {
  public:
   static constexpr int kRowsAtATime = 1024;  ///< 494 MiB of logits of LLaDA-8B's vocabulary
 
-  /// `host` carries what only rows with top_p or top_k exchange.
-  Head(Context& context, Communicator& host, int rows_at_a_time);
+  /// `host` carries what only rows with top_p or top_k exchange. rows: the most eligible ones that
+  /// a step has. Throws OutOfMemory.
+  Head(Context& context, Communicator& host, std::int64_t rows, int rows_at_a_time);
 
   int rows_at_a_time() const { return rows_at_a_time_; }
 
-  /// Makes room for the eligible rows of the step.
-  void begin(std::span<const StepSequence> sequences);
   /// [eligible rows of all sequences, d_model]
   void* window_hidden() { return window_hidden_.bytes(0); }
-  /// Changes when `window_hidden` has moved.
-  std::uint64_t moves() const { return window_hidden_.moves(); }
 
   /// Of a part of the step (`eligible_part`), the first of whose rows is the `first` of all.
   void compute_logits(std::span<const StepSequence> part, int first);
@@ -33,7 +30,7 @@ class Head {
   /// When that has been waited for.
   std::vector<std::vector<Candidate>> candidates(std::span<const StepSequence> part);
 
-  /// Bytes that a step takes at most, of up to `rows` rows.
+  /// The bytes of GPU memory that it takes.
   static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t rows, int rows_at_a_time);
 
  private:

@@ -21,9 +21,38 @@ std::int64_t most_partial_queries(const ModelShape& shape, std::int64_t rows) {
   return std::max(2 * rows, static_cast<std::int64_t>(kMostBucketRows * std::bit_ceil(splits)));
 }
 
+/// The sizes of the scratch, in elements.
+struct LayerSizes {
+  std::int64_t hidden = 0;  // each of hidden_, compact_, normed_, partial_
+  std::int64_t qkv = 0, attended = 0, gathered = 0, activation = 0;
+  std::int64_t partial_queries = 0, lse = 0;
+};
+
+LayerSizes layer_sizes(const ModelShape& shape, std::int64_t rows) {
+  const std::int64_t width = shape.local_head_width(), heads = shape.local_heads();
+  return {.hidden = rows * shape.d_model,
+          .qkv = rows * 3 * width,
+          .attended = rows * width,
+          .gathered = shape.tp_size > 1 ? rows * shape.d_model : 0,
+          .activation = std::min<std::int64_t>(rows, kBandRows) * shape.local_mlp_width(),
+          .partial_queries = most_partial_queries(shape, rows),
+          .lse = shape.num_layers * rows * heads};
+}
+
 }  // namespace
 
-Layers::Layers(Context& context) : context_(context), shape_(context.shape) {
+Layers::Layers(Context& context, std::int64_t rows) : context_(context), shape_(context.shape) {
+  const LayerSizes sizes = layer_sizes(shape_, rows);
+  for (Memory* memory : {&hidden_, &compact_, &normed_}) memory->bytes(context.bytes(sizes.hidden));
+  qkv_.bytes(context.bytes(sizes.qkv));
+  attended_.bytes(context.bytes(sizes.attended));
+  gathered_x_.bytes(context.bytes(sizes.gathered));
+  gate_up_.bytes(context.bytes(2 * sizes.activation));
+  activation_.bytes(context.bytes(sizes.activation));
+  partial_.as<float>(sizes.hidden);
+  split_out_.as<float>(sizes.partial_queries * shape_.local_head_width());
+  split_stats_.as<float>(sizes.partial_queries * shape_.local_heads() * 2);
+  lse_.as<float>(sizes.lse);
   const RotaryTable rotary(shape_);
   for (const auto& [to, from] : {std::pair{&cos_, &rotary.cos}, {&sin_, &rotary.sin}}) {
     const std::int64_t count = std::ssize(*from);
@@ -32,25 +61,8 @@ Layers::Layers(Context& context) : context_(context), shape_(context.shape) {
   context.wait();  // before the tables go
 }
 
-void Layers::reserve(const PassLists& lists) {
-  const std::int64_t rows = lists.num_rows(), size = element_size(shape_.storage);
-  const std::int64_t d = shape_.d_model, width = shape_.local_head_width();
-  const std::int64_t eligible = lists.num_eligible();
-  const std::int64_t band = std::min<std::int64_t>(std::max(rows, eligible), kBandRows);
-  hidden_.as<std::byte>(rows * d * size);
-  compact_.as<std::byte>(eligible * d * size);
-  normed_.as<std::byte>(rows * d * size);
-  qkv_.as<std::byte>(rows * 3 * width * size);
-  attended_.as<std::byte>(rows * width * size);
-  partial_.as<float>(rows * d);
-  split_out_.as<float>(lists.partial_queries * width);
-  split_stats_.as<float>(lists.partial_queries * shape_.local_heads() * 2);
-  gate_up_.as<std::byte>(band * 2 * shape_.local_mlp_width() * size);
-  activation_.as<std::byte>(band * shape_.local_mlp_width() * size);
-  lse_.as<float>(shape_.num_layers * rows * shape_.local_heads());
-}
-
 DevicePass Layers::upload(const PassLists& lists) {
+  check_room(lists);
   const DevicePass pass{context_.plan.add_all(lists.cache_rows),
                         context_.plan.add_all(lists.positions),
                         context_.plan.add_all(lists.tokens),
@@ -60,6 +72,13 @@ DevicePass Layers::upload(const PassLists& lists) {
                         context_.plan.add_all(lists.tiles),
                         context_.plan.add_all(lists.last_tiles)};
   return pass;
+}
+
+/// The lists of a pass decide how far its kernels write.
+void Layers::check_room(const PassLists& lists) {
+  const std::int64_t rows = std::max(lists.num_rows(), lists.num_eligible());
+  hidden_.bytes(context_.bytes(rows * shape_.d_model));
+  split_out_.as<float>(lists.partial_queries * shape_.local_head_width());
 }
 
 void Layers::embed(const DevicePass& pass, int rows) {
@@ -239,32 +258,14 @@ void Layers::keep_eligible(const PassLists& lists, const DevicePass& pass, void*
               context_.stream);
 }
 
-std::uint64_t Layers::moves() const {
-  std::uint64_t moves = 0;
-  for (const Memory* memory : {&hidden_,
-                               &compact_,
-                               &normed_,
-                               &qkv_,
-                               &attended_,
-                               &partial_,
-                               &split_out_,
-                               &split_stats_,
-                               &gate_up_,
-                               &activation_,
-                               &lse_})
-    moves += memory->moves();
-  return moves;
-}
-
 std::int64_t Layers::scratch_bytes(const ModelShape& shape, std::int64_t rows) {
-  const std::int64_t d = shape.d_model, width = shape.local_head_width(),
-                     heads = shape.local_heads(), size = element_size(shape.storage);
-  const std::int64_t gathered = shape.tp_size > 1 ? d : 0;
-  const std::int64_t row = (3 * d + 4 * width + gathered) * size + 4 * d +
-                           4 * shape.num_layers * heads;  // the last: lse_
-  const std::int64_t band = std::min<std::int64_t>(rows, kBandRows);
-  return rows * row + band * 3 * shape.local_mlp_width() * size +
-         4 * most_partial_queries(shape, rows) * heads * (shape.head_dim() + 2);
+  const LayerSizes sizes = layer_sizes(shape, rows);
+  const std::int64_t elements =
+      3 * sizes.hidden + sizes.qkv + sizes.attended + sizes.gathered + 3 * sizes.activation;
+  const std::int64_t partial =
+      sizes.partial_queries * (shape.local_head_width() + 2 * shape.local_heads());
+  const std::int64_t floats = sizes.hidden + partial + sizes.lse;
+  return elements * element_size(shape.storage) + floats * static_cast<std::int64_t>(sizeof(float));
 }
 
 }  // namespace rubato::cuda

@@ -28,14 +28,13 @@ struct OldRows {
   std::int64_t stride = 0;
 };
 
-/// The network's layers over the rows of a pass, and the scratch that the largest pass so far took.
-/// A pass is `reserve`, `upload`, then `embed`, `run` for each layer, `keep_eligible`. Engine
-/// thread only.
+/// The network's layers over the rows of a pass, and the scratch for the largest. A pass is
+/// `upload`, then `embed`, `run` for each layer, `keep_eligible`. Engine thread only.
 class Layers {
  public:
-  explicit Layers(Context& context);
+  /// rows: the most that a pass has. Throws OutOfMemory.
+  Layers(Context& context, std::int64_t rows);
 
-  void reserve(const PassLists& lists);
   /// Adds the lists to the plan.
   DevicePass upload(const PassLists& lists);
 
@@ -54,13 +53,11 @@ class Layers {
   /// [layers, rows, local heads]: the log-sum-exp of the pass's attention.
   const float* lse() { return lse_.as<float>(0); }
 
-  /// Changes when the memory that a pass works in has moved.
-  std::uint64_t moves() const;
-
-  /// Bytes that a step takes at most, of up to `rows` rows.
+  /// The bytes of GPU memory that it takes, without those that Context counts.
   static std::int64_t scratch_bytes(const ModelShape& shape, std::int64_t rows);
 
  private:
+  void check_room(const PassLists& lists);
   void project(int b, const DevicePass& pass, int rows, const OldRows& old);
   void attend(int b, const PassLists& lists, const DevicePass& pass, int tiles);
   int add_attention(int b, const PassLists& lists, const DevicePass& pass, int rows);

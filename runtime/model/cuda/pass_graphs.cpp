@@ -1,5 +1,8 @@
 #include "runtime/model/cuda/pass_graphs.h"
 
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+
 #include <algorithm>
 
 #include "parallel/cuda/cuda_check.h"
@@ -70,16 +73,13 @@ class PassGraphs::Graph {
   const cudaGraphExec_t executable_;
 };
 
-PassGraphs::PassGraphs(Stream stream, std::size_t most) : stream_(stream), most_(most) {}
+PassGraphs::PassGraphs(Stream stream, Communicator& host, std::size_t most)
+    : stream_(stream), host_(host), most_(most) {}
 
 PassGraphs::~PassGraphs() = default;
 
-void PassGraphs::run(const PassBucket& bucket,
-                     std::uint64_t moves,
-                     const std::function<void()>& enqueue) {
+void PassGraphs::run(const PassBucket& bucket, const std::function<void()>& enqueue) {
   if (refused_) return enqueue();
-  if (moves != moves_) entries_.clear();
-  moves_ = moves;
   const auto found = entries_.find(bucket);
   if (found == entries_.end()) {
     if (entries_.size() == most_) forget_oldest();
@@ -91,7 +91,7 @@ void PassGraphs::run(const PassBucket& bucket,
   entry.last_use = ++uses_;
   if (entry.graph == nullptr) {
     entry.graph = Graph::of(stream_, enqueue);
-    if (entry.graph == nullptr) {
+    if (!all_have(entry.graph != nullptr)) {
       refused_ = true;
       entries_.clear();
       return enqueue();
@@ -100,6 +100,15 @@ void PassGraphs::run(const PassBucket& bucket,
   }
   entry.graph->launch(stream_);
   ++num_replayed_;
+}
+
+/// One rank's recorded sums need not meet another's that are enqueued.
+bool PassGraphs::all_have(bool mine) {
+  const at::Tensor answer = at::full({1}, mine, at::kByte);
+  at::Tensor answers = at::empty({host_.size(), 1}, at::kByte);
+  host_.all_gather(answer, answers);
+  const auto* first = answers.data_ptr<std::uint8_t>();
+  return std::all_of(first, first + host_.size(), [](std::uint8_t one) { return one != 0; });
 }
 
 void PassGraphs::forget_oldest() {

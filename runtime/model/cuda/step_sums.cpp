@@ -1,7 +1,6 @@
 #include "runtime/model/cuda/step_sums.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "parallel/cuda/cuda_check.h"
 
@@ -10,17 +9,43 @@ namespace {
 
 constexpr int kMostKeptRows = 1024;  // above, a pass's sums are made layer by layer
 
-/// Room for so many floats of sums: a power of two, or whole 64 MiB. Their number is another in
-/// nearly every step, and where they lie is part of what graphs record.
-std::int64_t bucketed(std::int64_t floats) {
-  constexpr std::int64_t kLarge = 16 << 20;
-  if (floats > kLarge) return (floats + kLarge - 1) / kLarge * kLarge;
-  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(floats)));
+/// The most sequences in a step: what engine.max_sequences allows.
+constexpr std::int64_t kMostSequences = 4096;
+
+/// The sizes of the scratch.
+struct SumSizes {
+  std::int64_t old = 0;                 // elements, of each of old_q and old_k
+  std::int64_t old_lse = 0;             // floats
+  std::int64_t mass = 0, all_sums = 0;  // floats
+  std::int64_t similarity = 0;          // doubles
+};
+
+SumSizes sum_sizes(const ModelShape& shape, std::int64_t rows, std::int64_t drift_bytes) {
+  const std::int64_t layers = shape.num_layers, heads = shape.local_heads();
+  const std::int64_t kept =  // in one layer, where they are many
+      std::max(rows, layers * std::min<std::int64_t>(rows, kMostKeptRows));
+  // Under the `rows` measure a sequence has one sum for each head, however few its keys are.
+  const std::int64_t drift = drift_bytes / static_cast<std::int64_t>(sizeof(float)) +
+                             std::min(rows, kMostSequences) * layers * heads;
+  return {.old = kept * shape.local_head_width(),
+          .old_lse = layers * rows * heads,
+          .mass = layers * rows,
+          .all_sums = layers * rows + drift,
+          .similarity = layers * rows};
 }
 
 }  // namespace
 
-StepSums::StepSums(Context& context) : context_(context), shape_(context.shape) {
+StepSums::StepSums(Context& context, std::int64_t rows, std::int64_t drift_bytes)
+    : context_(context), shape_(context.shape) {
+  const SumSizes sizes = sum_sizes(shape_, rows, drift_bytes);
+  old_q_.bytes(context.bytes(sizes.old));
+  old_k_.bytes(context.bytes(sizes.old));
+  old_lse_.as<float>(sizes.old_lse);
+  sums_.as<float>(sizes.all_sums);
+  similarity_.as<double>(sizes.similarity);
+  host_similarity_.as<double>(sizes.similarity);
+  if (shape_.tp_rank == 0) host_mass_.as<float>(sizes.mass);
   const std::int64_t capacity = context.cache.shape().capacity;
   RUBATO_CUDA(cudaMemsetAsync(
       row_of_.as<std::int32_t>(capacity), 0xff, capacity * sizeof(std::int32_t), context.stream));
@@ -30,7 +55,7 @@ void StepSums::begin(SumLists lists) {
   lists_ = std::move(lists);
   refresh_lists_ = {};
   old_ = {};
-  float* sums = sums_.as<float>(bucketed(lists_.size));
+  float* sums = sums_.as<float>(lists_.size);
   if (lists_.all_mass > 0)
     RUBATO_CUDA(cudaMemsetAsync(sums, 0, lists_.all_mass * sizeof(float), context_.stream));
 }
@@ -155,15 +180,10 @@ std::span<const float> StepSums::mass(int sequence) {
 std::int64_t StepSums::scratch_bytes(const ModelShape& shape,
                                      std::int64_t rows,
                                      std::int64_t drift_bytes) {
-  const std::int64_t layers = shape.num_layers, heads = shape.local_heads();
-  const std::int64_t kept =  // in one layer, where they are many
-      std::max(rows, layers * std::min<std::int64_t>(rows, kMostKeptRows));
-  const std::int64_t mass = layers * rows,
-                     drift = drift_bytes / static_cast<std::int64_t>(sizeof(float));
-  return 2 * kept * shape.local_head_width() * element_size(shape.storage) +
-         static_cast<std::int64_t>(sizeof(float)) *
-             (layers * rows * heads + bucketed(mass + drift)) +
-         static_cast<std::int64_t>(sizeof(double)) * layers * rows;
+  const SumSizes sizes = sum_sizes(shape, rows, drift_bytes);
+  return 2 * sizes.old * element_size(shape.storage) +
+         (sizes.old_lse + sizes.all_sums) * static_cast<std::int64_t>(sizeof(float)) +
+         sizes.similarity * static_cast<std::int64_t>(sizeof(double));
 }
 
 }  // namespace rubato::cuda

@@ -12,7 +12,9 @@ namespace rubato::cuda {
 /// `prepare_refresh` and `sum_refresh`. Engine thread only.
 class StepSums {
  public:
-  explicit StepSums(Context& context);
+  /// rows: the most that a pass has; drift_bytes: the most that the sums of a step's drift tests
+  /// take. Throws OutOfMemory.
+  StepSums(Context& context, std::int64_t rows, std::int64_t drift_bytes);
 
   /// Makes the mass 0, which not every layer of every sequence gets. lists: reuse_sums, filled up
   /// or not.
@@ -24,11 +26,6 @@ class StepSums {
   void before_pass();
   void after_layer(int b);
   void after_pass();
-
-  /// Changes when the memory that the reuse pass sums in has moved.
-  std::uint64_t moves() const {
-    return old_q_.moves() + old_k_.moves() + old_lse_.moves() + sums_.moves();
-  }
 
   /// Adds up the ranks' sums. Each sequence's similarity by layer, empty where no test ran. Waits
   /// for the GPU where one did.
@@ -46,7 +43,7 @@ class StepSums {
   /// [layers, canvas_length] of a tracking sequence, when that copy has been waited for.
   std::span<const float> mass(int sequence);
 
-  /// Bytes that a step takes at most, of up to `rows` rows, with that for the sums of drift tests.
+  /// The bytes of GPU memory that it takes, without those that Context counts.
   static std::int64_t scratch_bytes(const ModelShape& shape,
                                     std::int64_t rows,
                                     std::int64_t drift_bytes);

@@ -12,8 +12,8 @@ TEST_F(CudaFetchedRows, RowsAreReadInAnyOrderThroughABufferOfAFew) {
   const std::vector<float> values = random_values(kRows * kWidth, 1, Element::kFloat32);
   OnGpu<float> matrix(values);
   for (const int held : {0, 1, 2, 3, 6}) {
-    FetchedRows fetched(held * kWidth * static_cast<int>(sizeof(float)));
-    fetched.start(matrix.get(), kWidth, {0, 1, 3, 4, 5, 8}, nullptr);
+    FetchedRows fetched(kWidth, kRows, held * kWidth * static_cast<int>(sizeof(float)));
+    fetched.start(matrix.get(), {0, 1, 3, 4, 5, 8}, nullptr);
     const auto wait = [] { RUBATO_CUDA(cudaStreamSynchronize(nullptr)); };
     wait();
     for (const int row : {0, 1, 3, 4, 5, 8, 1, 5}) {

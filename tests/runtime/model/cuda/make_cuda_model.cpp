@@ -20,11 +20,19 @@ Rank::Rank(const ModelShape& shape,
            Communicator& communicator,
            std::int64_t cache_tokens,
            bool graphs,
-           int head_rows)
+           int head_rows,
+           std::int64_t drift_bytes)
     : device(make_device_communicator(communicator, current_device(), kDefaultCollectiveDeadline)),
       weights(load_device_weights(shape, checkpoint, stream.get())),
       cache(cache_shape(shape, cache_tokens)),
-      model(shape, weights, cache, communicator, *device, stream.get(), graphs, head_rows) {}
+      model(shape,
+            weights,
+            cache,
+            communicator,
+            *device,
+            stream.get(),
+            {cache_tokens, drift_bytes, head_rows},
+            graphs) {}
 
 rubato::testing::MakeModel make_cuda_model() {
   return [](const ModelShape& shape,

@@ -15,7 +15,8 @@ struct Rank {
        Communicator& communicator,
        std::int64_t cache_tokens,
        bool graphs = true,
-       int head_rows = Head::kRowsAtATime);
+       int head_rows = Head::kRowsAtATime,
+       std::int64_t drift_bytes = 16 << 20);
 
   OwnedStream stream;
   std::unique_ptr<DeviceCommunicator> device;

@@ -53,12 +53,13 @@ class Adder {
 
 TEST_F(CudaPassGraphs, AreRecordedAtTheSecondPassAndReadTheInputsOfEach) {
   OwnedStream stream;
-  PassGraphs graphs(stream.get());
+  SingleCommunicator alone;
+  PassGraphs graphs(stream.get(), alone);
   Adder adder;
   float expected = 100;
   for (int pass = 1; pass <= 4; ++pass) {
     adder.put(static_cast<float>(pass), stream.get());
-    graphs.run(bucket_of_rows(1), 7, [&] { adder.enqueue(stream.get()); });
+    graphs.run(bucket_of_rows(1), [&] { adder.enqueue(stream.get()); });
     expected += static_cast<float>(pass);
     EXPECT_EQ(adder.sum(stream.get()), expected) << "pass " << pass;
     EXPECT_EQ(adder.num_enqueued, std::min(pass, 2));
@@ -67,24 +68,14 @@ TEST_F(CudaPassGraphs, AreRecordedAtTheSecondPassAndReadTheInputsOfEach) {
   EXPECT_EQ(graphs.num_replayed(), 3);
 }
 
-TEST_F(CudaPassGraphs, AreForgottenWhenMemoryMoves) {
-  OwnedStream stream;
-  PassGraphs graphs(stream.get());
-  Adder adder;
-  for (const std::uint64_t moves : {1, 1, 2, 2})
-    graphs.run(bucket_of_rows(1), moves, [&] { adder.enqueue(stream.get()); });
-  EXPECT_EQ(adder.num_enqueued, 4);
-  EXPECT_EQ(graphs.num_recorded(), 2);
-  EXPECT_EQ(adder.sum(stream.get()), 100);
-}
-
 TEST_F(CudaPassGraphs, TheLeastRecentlyUsedGo) {
   OwnedStream stream;
-  PassGraphs graphs(stream.get(), /*most=*/2);
+  SingleCommunicator alone;
+  PassGraphs graphs(stream.get(), alone, /*most=*/2);
   Adder adder;
   const auto recorded_by = [&](int rows) {
     const std::int64_t before = graphs.num_recorded();
-    graphs.run(bucket_of_rows(rows), 0, [&] { adder.enqueue(stream.get()); });
+    graphs.run(bucket_of_rows(rows), [&] { adder.enqueue(stream.get()); });
     return graphs.num_recorded() - before;
   };
   for (const int rows : {1, 1, 2, 2, 1}) recorded_by(rows);

@@ -70,6 +70,28 @@ TEST_F(CudaGpuRank, WhatDoesNotFitIsRefusedWithTheNumbers) {
   EXPECT_EQ(emulation::device_bytes().now, taken);
 }
 
+TEST_F(CudaGpuRank, MemoryThatIsNotFreeAfterAllIsAnError) {
+  emulation::limit_allocations(1000);
+  const auto rank = load(needed());
+  emulation::limit_allocations(0);
+  ASSERT_FALSE(rank.ok());
+  EXPECT_EQ(rank.error().code, Code::kUnavailable);
+  EXPECT_THAT(rank.error().message, HasSubstr("GPU 0: "));
+  EXPECT_THAT(rank.error().message, HasSubstr("cannot be had"));
+}
+
+TEST_F(CudaGpuRank, SoItIsWhenTheModelStarts) {
+  const auto rank = load(needed());
+  ASSERT_TRUE(rank.ok());
+  SingleCommunicator alone;
+  emulation::limit_allocations(1000);
+  const Result<Model*> failed = (*rank)->start(alone, kDefaultCollectiveDeadline, /*graphs=*/true);
+  emulation::limit_allocations(0);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, Code::kUnavailable);
+  EXPECT_TRUE((*rank)->start(alone, kDefaultCollectiveDeadline, /*graphs=*/true).ok());
+}
+
 TEST_F(CudaGpuRank, AGpuIsKnownByItsUuidWhateverNumberAProcessGivesIt) {
   emulation::see_devices({5, 6});
   const std::string first = take_gpu(0), second = take_gpu(1);

@@ -41,6 +41,16 @@ TEST_F(CudaNcclGraphs, GiveTheBitsOfWhatIsEnqueued) {
   });
 }
 
+TEST_F(CudaNcclGraphs, AreUsedByNoRankWhereOneCannotRecord) {
+  run(Gpus::kOneEach, [](ModelPair& pair, Communicator& host) {
+    if (host.rank() == 1) emulation::fail_captured_call(3);
+    for (int step = 1; step <= 3; ++step)
+      pair.expect_same(std::vector{5, 7}, step, pair.num_layers());
+    EXPECT_EQ(pair.with().model.graphs()->num_recorded(), 0);
+    EXPECT_EQ(pair.with().model.graphs()->num_replayed(), 0);
+  });
+}
+
 TEST_F(CudaNcclGraphs, AreNotUsedWhereSumsGoThroughTheHost) {
   run(Gpus::kOneForAll,
       [](ModelPair& pair, Communicator&) { EXPECT_EQ(pair.with().model.graphs(), nullptr); });

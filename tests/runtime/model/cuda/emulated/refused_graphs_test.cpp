@@ -9,7 +9,8 @@ namespace {
 
 TEST(CudaRefusedGraphs, PassesRunAsTheyAreEnqueuedAndAWarningSaysSoOnce) {
   OwnedStream stream;
-  PassGraphs graphs(stream.get());
+  SingleCommunicator alone;
+  PassGraphs graphs(stream.get(), alone);
   int done = 0;
   const auto enqueue = [&] { emulation::enqueue(stream.get(), [&done] { ++done; }); };
   emulation::refuse_captures(true);
@@ -17,7 +18,7 @@ TEST(CudaRefusedGraphs, PassesRunAsTheyAreEnqueuedAndAWarningSaysSoOnce) {
   for (int pass = 1; pass <= 5; ++pass) {
     PassBucket bucket;
     bucket.rows = 1 + pass % 2;
-    graphs.run(bucket, 0, enqueue);
+    graphs.run(bucket, enqueue);
     emulation::wait(stream.get());
     EXPECT_EQ(done, pass);
   }
