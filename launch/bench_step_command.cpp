@@ -124,7 +124,7 @@ int run(const StepArguments& arguments, ProgramArguments program) {
   std::cout << describe(setup) << std::flush;
 
   SingleCommunicator alone;
-  const Result<Model*> model = (*rank)->start(alone, kDefaultCollectiveDeadline);
+  const Result<Model*> model = (*rank)->start(alone, StepDeadlines{});
   if (!model) return refuse(kBenchStep, model.error());
   std::vector<StepResult> results;
   for (const StepCase& step : cases)

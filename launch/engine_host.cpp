@@ -66,10 +66,18 @@ std::unique_ptr<Coordinator> make_coordinator(const CoordinatorLimits& limits,
                                        &pulse);
 }
 
+/// A GPU's first step takes much longer than the next ones.
+StepDeadlines deadlines_of(const EngineSection& engine, Device device) {
+  const std::chrono::milliseconds later = std::chrono::seconds(engine.watchdog_s);
+  if (device == Device::kCpu) return {later, later};
+  return {std::max<std::chrono::milliseconds>(kFirstStepDeadline, later), later};
+}
+
 /// What is read from the checkpoint, which is then closed.
 struct Loaded {
   ModelConfig config;
   ModelShape shape;
+  Device device;
   std::unique_ptr<RankModel> model;
 };
 
@@ -116,7 +124,7 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
                        .cuda_graphs = config.engine.cuda_graphs != "off"});
   const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});
   if (!all) return all.error();
-  return Loaded{checkpoint->config(), *shape, *std::move(model)};
+  return Loaded{checkpoint->config(), *shape, *device, *std::move(model)};
 }
 
 }  // namespace
@@ -125,13 +133,13 @@ struct EngineHost::Parts {
   Parts(Loaded loaded, const EngineSection& engine, const Mesh& mesh)
       : config(std::move(loaded.config)),
         num_threads(threads_of(engine, mesh)),
-        watch(mesh, std::chrono::seconds(engine.watchdog_s), pulse),
+        deadlines(deadlines_of(engine, loaded.device)),
+        watch(mesh, deadlines.first, pulse),
         communicator(make_mpi_communicator(mesh, watch), pulse),
         control(make_mpi_control_channel(mesh, watch)),
         model(std::move(loaded.model)),
         shape(loaded.shape),
         coordinator(make_coordinator(limits_of(engine, config, shape), mesh, pulse)),
-        collective_deadline(std::chrono::seconds(engine.watchdog_s)),
         world_rank(mesh.world_rank),
         is_front(mesh.world_rank == 0) {
     if (mesh.num_replicas > 1) connect(engine, mesh);
@@ -161,13 +169,13 @@ struct EngineHost::Parts {
   const ModelConfig config;
   const int num_threads;
   Pulse pulse;
+  const StepDeadlines deadlines;
   RankWatch watch;
   TimedCommunicator communicator;
   const std::unique_ptr<ControlChannel> control;
   const std::unique_ptr<RankModel> model;
   const ModelShape shape;
   const std::unique_ptr<Coordinator> coordinator;
-  const std::chrono::milliseconds collective_deadline;  // to wait for another rank
   const int world_rank;
   const bool is_front;
   std::unique_ptr<Mailbox> mailbox;    // this and the next three: only with several replicas
@@ -229,17 +237,24 @@ Status EngineHost::run(const std::function<void()>& started) {
 Status EngineHost::run_steps(const std::function<void()>& started) {
   // The number belongs to the calling thread, so it is set here, not where the engine was made.
   at::set_num_threads(parts_->num_threads);
-  // Until here rank 0 had no deadline; from now on a rank that is missing is lost.
-  if (Status all = agree("the first step", {}); !all) return all;
+  // Until here rank 0 had no deadline.
+  if (Status all = agree("the start of the model", {}); !all) return all;
+  const Result<Model*> model = start_model();
+  // A GPU may take its time to start; from now on a rank that is missing is lost.
+  const Status all = agree("the first step", {model ? "" : model.error().message, {}});
+  if (!all) return all;
+  if (started) started();
   const ControlTokens tokens{.mask = parts_->config.mask_token_id,
                              .eos = parts_->config.eos_token_id};
+  return StepLoop(**model, *parts_->control, tokens, parts_->coordinator.get()).run([this] {
+    parts_->watch.set_patience(parts_->deadlines.later);
+  });
+}
+
+Result<Model*> EngineHost::start_model() {
   try {
-    const Result<Model*> model =
-        parts_->model->start(parts_->communicator, parts_->collective_deadline);
-    if (!model) return model.error();
-    if (started) started();
-    return StepLoop(**model, *parts_->control, tokens, parts_->coordinator.get()).run();
-  } catch (const std::exception& failure) {  // from the device, while it starts
+    return parts_->model->start(parts_->communicator, parts_->deadlines);
+  } catch (const std::exception& failure) {  // from the device
     return Error{Code::kInternal, concat("the model cannot start: ", failure.what())};
   }
 }

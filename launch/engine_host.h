@@ -11,6 +11,8 @@
 
 namespace rubato {
 
+class Model;
+
 /// One rank's engine: its weights, caches, communicators and step loop, wired as the configuration
 /// says. Each rank of the group makes one, after `make_mesh`. The MPI session outlives it.
 class EngineHost {
@@ -45,6 +47,7 @@ class EngineHost {
  private:
   struct Parts;
   Status run_steps(const std::function<void()>& started);
+  Result<Model*> start_model();
   explicit EngineHost(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

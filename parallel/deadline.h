@@ -15,6 +15,16 @@ inline constexpr std::chrono::milliseconds kHeartbeat{250};
 /// the job.
 inline constexpr std::chrono::milliseconds kRollCall{200};
 
+/// How long ranks on GPUs wait for one another until their first step is done: on first use a GPU's
+/// libraries load their kernels, which may take a rank seconds.
+inline constexpr std::chrono::seconds kFirstStepDeadline{60};
+
+/// How long a rank waits for another in a step.
+struct StepDeadlines {
+  std::chrono::milliseconds first = kFirstStepDeadline;          ///< until the first step is done
+  std::chrono::milliseconds later = kDefaultCollectiveDeadline;  ///< from then on
+};
+
 /// Logs why this rank cannot continue and ends the process with `kFailed`, and with it the
 /// job. An orderly exit would have to wait for the other ranks; these wait for this one in a step,
 /// and would end the job at their deadline and report this rank as silent. Any thread.

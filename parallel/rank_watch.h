@@ -18,6 +18,9 @@ class RankWatch {
   /// For the ranks of this rank's replica. The constructor is collective over the whole job.
   RankWatch(const Mesh& mesh, std::chrono::milliseconds patience, Pulse& pulse);
 
+  /// How late the others may be from here on.
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+
   /// Returns once `request` is complete. Before it the other ranks do the same work that this rank
   /// has done since it last waited, for which they may take three times as long.
   void wait_after_work(MPI_Request& request, detail::Operation operation);
@@ -37,7 +40,7 @@ class RankWatch {
   /// process.
   [[noreturn]] void end_with_the_others(detail::Operation operation);
 
-  const std::chrono::milliseconds patience_;
+  std::chrono::milliseconds patience_;
   Pulse& pulse_;
   detail::RollCall roll_call_;
   Clock::time_point last_answer_ = Clock::now();

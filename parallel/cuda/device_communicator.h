@@ -31,6 +31,9 @@ class DeviceCommunicator {
   /// Waits until the stream has done what was enqueued. The process ends, naming what it waited
   /// for, when an error shows or another rank does not come.
   virtual void wait(Stream stream) = 0;
+
+  /// To be called after each step; before the first call ranks may be slow.
+  virtual void step_done() {}
 };
 
 /// A group of one.

@@ -28,8 +28,12 @@ void check(ncclResult_t result, const char* call) {
 /// watchdog notices a missing rank.
 class NcclCommunicator final : public DeviceCommunicator {
  public:
-  NcclCommunicator(Communicator& host, std::chrono::milliseconds deadline)
-      : rank_(host.rank()), size_(host.size()), deadline_(deadline), watchdog_(rank_) {
+  NcclCommunicator(Communicator& host, const StepDeadlines& deadlines)
+      : rank_(host.rank()),
+        size_(host.size()),
+        deadlines_(deadlines),
+        deadline_(deadlines.first),
+        watchdog_(rank_) {
     ncclUniqueId id{};
     if (rank_ == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
     at::Tensor bytes = at::empty({static_cast<std::int64_t>(sizeof id)}, at::kByte);
@@ -66,6 +70,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     for (int polls = 0;; ++polls) {
       const cudaError_t status = cudaStreamQuery(stream);
       if (status == cudaSuccess) return;
+      static_cast<void>(cudaGetLastError());  // or the next launch would be taken to have failed
       RUBATO_CHECK(status == cudaErrorNotReady, "cudaStreamQuery: ", cudaGetErrorString(status));
       constexpr int kPollsBetweenLooks = 256;
       if (polls % kPollsBetweenLooks != kPollsBetweenLooks - 1) continue;
@@ -75,9 +80,12 @@ class NcclCommunicator final : public DeviceCommunicator {
     }
   }
 
+  void step_done() override { deadline_ = deadlines_.later; }
+
  private:
   const int rank_, size_;
-  const std::chrono::milliseconds deadline_;  // for the GPU to do what a step enqueued
+  const StepDeadlines deadlines_;
+  std::chrono::milliseconds deadline_;  // for the GPU to do what a step enqueued
   Watchdog watchdog_;
   ncclComm_t communicator_ = nullptr;
 };
@@ -101,7 +109,7 @@ bool share_a_device(Communicator& host, int device) {
 
 std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host,
                                                              int device,
-                                                             std::chrono::milliseconds deadline) {
+                                                             const StepDeadlines& deadlines) {
   if (host.size() == 1) return std::make_unique<SingleDeviceCommunicator>();
   if (share_a_device(host, device)) {
     if (host.rank() == 0) {
@@ -112,7 +120,7 @@ std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host,
     }
     return std::make_unique<StagedCommunicator>(host);
   }
-  return std::make_unique<NcclCommunicator>(host, deadline);
+  return std::make_unique<NcclCommunicator>(host, deadlines);
 }
 
 }  // namespace rubato

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 
 #include "parallel/cuda/device_communicator.h"
+#include "parallel/deadline.h"
 
 namespace rubato {
 
@@ -11,10 +11,10 @@ namespace rubato {
 /// where every rank has one of its own; through the host, with a warning, where several ranks share
 /// one; nothing to do for one rank. Collective: to be called by every rank of `host`'s group, when
 /// all have agreed that they are loaded. A rank that does not come ends the process: within a
-/// minute at the start, later within `deadline`, in which a step's work must be done. `host`
+/// minute at the start, later within `deadlines`, in which a step's work must be done. `host`
 /// outlives it.
 std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host,
                                                              int device,
-                                                             std::chrono::milliseconds deadline);
+                                                             const StepDeadlines& deadlines);
 
 }  // namespace rubato

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "cache/drift.h"
 #include "parallel/deadline.h"
@@ -37,7 +38,8 @@ StepLoop::StepLoop(Model& model,
       coordinator_(coordinator),
       batch_(tokens) {}
 
-Status StepLoop::run() {
+Status StepLoop::run(std::function<void()> first_step_done) {
+  first_step_done_ = std::move(first_step_done);
   Status status;
   try {
     status = run_steps();
@@ -81,6 +83,7 @@ Status StepLoop::run_step() {
   timer_.count(kind_of(step.boundaries, model_.shape().num_layers));
   if (coordinator_ != nullptr) finish_step(step);
   timer_.lap(Phase::kFinish);
+  if (first_step_done_) std::exchange(first_step_done_, {})();
   return {};
 }
 

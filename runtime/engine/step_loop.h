@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -19,8 +20,8 @@ class StepLoop {
 
   /// Makes steps until the coordinator has shut down. Errors: kInternal, when this rank and the
   /// coordinator disagree or the model throws; every accepted generation has received the error;
-  /// the caller must end the process, and with it the job.
-  Status run();
+  /// the caller must end the process, and with it the job. Calls `first_step_done`, if given, once.
+  Status run(std::function<void()> first_step_done = {});
 
   /// Where this rank's time went. On rank 0 other threads get it from the coordinator.
   const StepTimes& times() const { return timer_.times(); }
@@ -53,6 +54,7 @@ class StepLoop {
   Batch batch_;
   StepTimer timer_;
   std::uint64_t step_ = 0;
+  std::function<void()> first_step_done_;  // empty: it has been called
 };
 
 }  // namespace rubato

@@ -22,7 +22,7 @@ class CpuRank final : public RankModel {
   CpuRank(const ModelShape& shape, ModelWeights weights, std::int64_t cache_tokens)
       : shape_(shape), weights_(std::move(weights)), cache_(cache_shape(shape, cache_tokens)) {}
 
-  Result<Model*> start(Communicator& communicator, std::chrono::milliseconds) override {
+  Result<Model*> start(Communicator& communicator, const StepDeadlines&) override {
     return &model_.emplace(shape_, weights_, cache_, communicator);
   }
 
@@ -45,8 +45,8 @@ class CudaRank final : public RankModel {
   CudaRank(std::unique_ptr<cuda::GpuRank> rank, bool graphs)
       : rank_(std::move(rank)), graphs_(graphs) {}
 
-  Result<Model*> start(Communicator& communicator, std::chrono::milliseconds deadline) override {
-    return rank_->start(communicator, deadline, graphs_);
+  Result<Model*> start(Communicator& communicator, const StepDeadlines& deadlines) override {
+    return rank_->start(communicator, deadlines, graphs_);
   }
   std::string description() const override { return rank_->description(); }
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "parallel/communicator.h"
+#include "parallel/deadline.h"
 #include "runtime/base/error.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/model/model.h"
@@ -41,9 +41,9 @@ class RankModel {
   virtual ~RankModel() = default;
 
   /// Makes the model; call once. Collective among `communicator`'s ranks, all of which have loaded.
-  /// A rank that is missing after `deadline` ends the process. Errors: kUnavailable, when a GPU's
-  /// memory is no longer free.
-  virtual Result<Model*> start(Communicator& communicator, std::chrono::milliseconds deadline) = 0;
+  /// A rank whose GPU does not do its part of a step within `deadlines` ends the process. Errors:
+  /// kUnavailable, when a GPU's memory is no longer free.
+  virtual Result<Model*> start(Communicator& communicator, const StepDeadlines& deadlines) = 0;
 
   /// One line for the log.
   virtual std::string description() const = 0;

@@ -103,7 +103,7 @@ void CudaModel::compute_logits(std::span<const StepSequence> sequences) {
 
 std::vector<std::vector<Candidate>> CudaModel::candidates(std::span<const StepSequence> sequences,
                                                           TokenId mask_id) {
-  return candidates_by_part(
+  auto candidates = candidates_by_part(
       sequences, head_.rows_at_a_time(), [&](std::span<const StepSequence> part, int first) {
         if (first > 0) head_.compute_logits(part, first);
         head_.describe(part, mask_id);
@@ -111,6 +111,8 @@ std::vector<std::vector<Candidate>> CudaModel::candidates(std::span<const StepSe
         context_.wait();
         return head_.candidates(part);
       });
+  context_.device.step_done();
+  return candidates;
 }
 
 std::span<const float> CudaModel::attention_mass(int sequence) {

@@ -148,9 +148,9 @@ Result<std::unique_ptr<GpuRank>> GpuRank::random(const ModelShape& shape,
   });
 }
 
-Result<Model*> GpuRank::start(Communicator& host, std::chrono::milliseconds deadline, bool graphs) {
+Result<Model*> GpuRank::start(Communicator& host, const StepDeadlines& deadlines, bool graphs) {
   RUBATO_CUDA(cudaSetDevice(parts_->gpu));  // a thread's own
-  parts_->communicator = make_device_communicator(host, parts_->gpu, deadline);
+  parts_->communicator = make_device_communicator(host, parts_->gpu, deadlines);
   try {
     parts_->model = std::make_unique<CudaModel>(parts_->shape,
                                                 parts_->weights,

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "parallel/communicator.h"
+#include "parallel/deadline.h"
 #include "runtime/base/error.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/model/model.h"
@@ -51,7 +51,7 @@ class GpuRank {
   /// steps need, and returns the model. The calling thread is the engine thread from here on.
   /// graphs: whether CUDA graphs may be used. Errors: kUnavailable, when the memory is no longer
   /// free.
-  Result<Model*> start(Communicator& host, std::chrono::milliseconds deadline, bool graphs);
+  Result<Model*> start(Communicator& host, const StepDeadlines& deadlines, bool graphs);
 
   /// "NVIDIA H100 80GB HBM3, 15.0 GB of weights, ...".
   const std::string& description() const;

@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <random>
 
 #include "parallel/cuda/cuda_check.h"
 #include "parallel/cuda/nccl_communicator.h"
+#include "runtime/base/exit_status.h"
 #include "runtime/model/cuda/owned_stream.h"
 #include "tests/runtime/model/cuda/gpu.h"
 #include "tests/support/cuda_emulation/gpu_ranks.h"
@@ -19,7 +22,7 @@ using emulation::Gpus;
 using emulation::run_gpu_ranks;
 
 std::unique_ptr<DeviceCommunicator> make(Communicator& host) {
-  return make_device_communicator(host, /*device=*/0, kDefaultCollectiveDeadline);
+  return make_device_communicator(host, /*device=*/0, StepDeadlines{});
 }
 
 /// Of very different sizes, so that the order of additions shows in the last bits.
@@ -110,6 +113,33 @@ TEST_P(DeviceCollectives, GatherInRankOrder) {
 
 INSTANTIATE_TEST_SUITE_P(Nccl, DeviceCollectives, ::testing::Values(Gpus::kOneEach));
 INSTANTIATE_TEST_SUITE_P(Host, DeviceCollectives, ::testing::Values(Gpus::kOneForAll));
+
+/// Of two ranks one waits for a sum, in the step after the first, say, to which the other does not
+/// come.
+void wait_in_vain(const StepDeadlines& deadlines, bool first_step_done) {
+  run_gpu_ranks(2, Gpus::kOneEach, [&](Communicator& host) {
+    const auto communicator = make_device_communicator(host, /*device=*/0, deadlines);
+    const OwnedStream stream;
+    OnGpu<float> values(values_of(0, 8));
+    if (first_step_done) communicator->step_done();
+    std::promise<void> never;
+    if (host.rank() == 1) return never.get_future().wait();
+    communicator->all_reduce_sum(values.get(), 8, stream.get());
+    communicator->wait(stream.get());
+  });
+}
+
+TEST(NcclDeadline, IsAnotherUntilTheFirstStepIsDone) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  using std::chrono_literals::operator""h, std::chrono_literals::operator""ms;
+  const auto missed = ::testing::ExitedWithCode(kMissedDeadline);
+  EXPECT_EXIT(wait_in_vain({.first = 200ms, .later = 1h}, false),
+              missed,
+              "rank 0 waited 0.2 s in the GPU's collectives");
+  EXPECT_EXIT(wait_in_vain({.first = 1h, .later = 100ms}, true),
+              missed,
+              "rank 0 waited 0.1 s in the GPU's collectives");
+}
 
 TEST(NcclStandIn, EndsTheProcessWhereRanksCallForDifferentThings) {
   const auto sum_of_different_sizes = [] {

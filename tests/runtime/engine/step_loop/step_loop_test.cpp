@@ -98,5 +98,24 @@ TEST(StepLoop, AGenerationWhoseLogitsAreNotFiniteEndsAloneWithAnError) {
   EXPECT_TRUE(good.back().finished);
 }
 
+TEST(StepLoop, SaysOnceWhenTheFirstStepIsDone) {
+  Coordinator coordinator({.scheduler = {.cache_tokens = 40}, .max_context = 32});
+  GenerationRequest request = request_of(2, 4, "none");
+  request.commit.threshold = 1;  // one token a step
+  int steps = 0;
+  const auto handle = coordinator.submit(request, [&](const GenerationUpdate&) { ++steps; });
+  ASSERT_TRUE(handle.ok());
+  coordinator.shut_down(/*finish_running=*/true);
+  DamagedModel model;
+  SingleControlChannel control;
+  std::vector<int> done_at;
+  const Status status = StepLoop(model, control, {.mask = 99, .eos = 98}, &coordinator).run([&] {
+    done_at.push_back(steps);
+  });
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(steps, 4);
+  EXPECT_EQ(done_at, std::vector{1});
+}
+
 }  // namespace
 }  // namespace rubato::testing

@@ -22,7 +22,7 @@ Rank::Rank(const ModelShape& shape,
            bool graphs,
            int head_rows,
            std::int64_t drift_bytes)
-    : device(make_device_communicator(communicator, current_device(), kDefaultCollectiveDeadline)),
+    : device(make_device_communicator(communicator, current_device(), StepDeadlines{})),
       weights(load_device_weights(shape, checkpoint, stream.get())),
       cache(cache_shape(shape, cache_tokens)),
       model(shape,

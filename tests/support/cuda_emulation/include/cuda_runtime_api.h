@@ -126,7 +126,9 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  return rubato::emulation::advance(stream) ? cudaErrorNotReady : cudaSuccess;
+  if (!rubato::emulation::advance(stream)) return cudaSuccess;
+  rubato::emulation::last_error() = cudaErrorNotReady;
+  return cudaErrorNotReady;
 }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   rubato::emulation::wait(stream);

@@ -85,11 +85,11 @@ TEST_F(CudaGpuRank, SoItIsWhenTheModelStarts) {
   ASSERT_TRUE(rank.ok());
   SingleCommunicator alone;
   emulation::limit_allocations(1000);
-  const Result<Model*> failed = (*rank)->start(alone, kDefaultCollectiveDeadline, /*graphs=*/true);
+  const Result<Model*> failed = (*rank)->start(alone, StepDeadlines{}, /*graphs=*/true);
   emulation::limit_allocations(0);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().code, Code::kUnavailable);
-  EXPECT_TRUE((*rank)->start(alone, kDefaultCollectiveDeadline, /*graphs=*/true).ok());
+  EXPECT_TRUE((*rank)->start(alone, StepDeadlines{}, /*graphs=*/true).ok());
 }
 
 TEST_F(CudaGpuRank, AGpuIsKnownByItsUuidWhateverNumberAProcessGivesIt) {
