@@ -108,7 +108,8 @@ Status apply_override(const ConfigOverride& change, const std::vector<ConfigKey>
   const auto key =
       find_key(keys, dotted.substr(0, dot), dotted.substr(std::min(dot + 1, dotted.size())));
   if (!key) return key.error();
-  if (std::holds_alternative<std::string*>((*key)->place))
+  const bool is_word = std::ranges::count((*key)->words, change.value) > 0;
+  if (is_word || std::holds_alternative<std::string*>((*key)->place))
     return assign(**key, std::string_view(change.value));
   double number = 0;
   const char* const end = change.value.data() + change.value.size();

@@ -46,16 +46,20 @@ struct ModelSection {
   bool operator==(const ModelSection&) const = default;
 };
 
+/// Also of `auto` on processors, where more would only take longer to fill.
+inline constexpr std::int64_t kDefaultCacheTokens = 16384;
+
 struct EngineSection {
   int tp = 0;  ///< ranks that share the model; 0: all ranks of the job
   int replicas = 1;
   std::string device = "auto";
-  std::string cuda_graphs = "auto";   ///< or off
-  std::int64_t cache_tokens = 16384;  ///< canvas positions that all running sequences share
-  int max_sequences = 64;             ///< running at once
-  std::int64_t max_full_rows = 2048;  ///< of the full forwards in one step
-  std::int64_t max_drift_mib = 1024;  ///< of the drift tests in one step, on a rank
-  int max_queued = 256;               ///< waiting for a slot; one more is refused
+  std::string cuda_graphs = "auto";  ///< or off
+  /// Canvas positions that all running sequences share; 0 (auto): as many as fit a GPU.
+  std::int64_t cache_tokens = kDefaultCacheTokens;
+  int max_sequences = 64;                          ///< running at once
+  std::int64_t max_full_rows = 2048;               ///< of the full forwards in one step
+  std::int64_t max_drift_mib = 1024;               ///< of the drift tests in one step, on a rank
+  int max_queued = 256;                            ///< waiting for a slot; one more is refused
   std::int64_t max_queued_prompt_tokens = 262144;  ///< of all waiting requests
   int queue_timeout_s = 300;                       ///< for a slot; 0: no limit
   int threads = 0;     ///< a rank's CPU threads; 0: its share of the cores

@@ -66,6 +66,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   keys.push_back(text("engine", "device", engine.device, {"auto", "cpu", "cuda"}));
   keys.push_back(text("engine", "cuda_graphs", engine.cuda_graphs, {"auto", "off"}));
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
+  keys.back().words = {"auto"};
   add("max_sequences", engine.max_sequences, 1, 4096);
   add("max_full_rows", engine.max_full_rows, 1, 1e12);
   add("max_drift_mib", engine.max_drift_mib, 1, 1e6);
@@ -115,8 +116,9 @@ std::string ConfigKey::allowed() const {
   const auto shown = [&](double bound) {
     return whole(*this) ? concat(static_cast<std::int64_t>(bound)) : concat(bound);
   };
-  return above_least ? concat(kind, " above ", shown(least), ", up to ", shown(most))
-                     : concat(kind, " from ", shown(least), " to ", shown(most));
+  const std::string word = words.empty() ? "" : concat('"', words.front(), "\" or ");
+  return word + (above_least ? concat(kind, " above ", shown(least), ", up to ", shown(most))
+                             : concat(kind, " from ", shown(least), " to ", shown(most)));
 }
 
 std::vector<ConfigKey> config_keys(Config& config) {
@@ -150,6 +152,11 @@ Status assign(const ConfigKey& key, double value, std::string_view shown) {
 }
 
 Status assign(const ConfigKey& key, std::string_view value) {
+  if (std::int64_t* const* number = std::get_if<std::int64_t*>(&key.place);
+      number != nullptr && std::ranges::count(key.words, value) > 0) {
+    **number = 0;
+    return {};
+  }
   std::string* const* place = std::get_if<std::string*>(&key.place);
   if (place == nullptr || (!key.words.empty() && !std::ranges::count(key.words, value)))
     return not_allowed(key, concat('"', value, '"'));
@@ -161,7 +168,10 @@ std::string show_value(const ConfigKey& key) {
   if (std::string* const* place = std::get_if<std::string*>(&key.place))
     return concat('"', **place, '"');
   if (int* const* place = std::get_if<int*>(&key.place)) return concat(**place);
-  if (std::int64_t* const* place = std::get_if<std::int64_t*>(&key.place)) return concat(**place);
+  if (std::int64_t* const* place = std::get_if<std::int64_t*>(&key.place)) {
+    if (**place == 0 && !key.words.empty()) return concat('"', key.words.front(), '"');
+    return concat(**place);
+  }
   char digits[32];  // the shortest that reads back as the same number
   const auto written = std::to_chars(digits, std::end(digits), *std::get<double*>(key.place));
   return {digits, written.ptr};

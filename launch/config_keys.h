@@ -18,8 +18,9 @@ struct ConfigKey {
   Place place;       ///< into the Config that `config_keys` was called with
   double least = 0;  ///< for numbers
   double most = 0;
-  bool above_least = false;                  ///< `least` itself is not allowed
-  std::vector<std::string_view> words = {};  ///< allowed strings; empty: any
+  bool above_least = false;  ///< `least` itself is not allowed
+  /// Allowed strings; empty: any. For numbers: the word for 0, which is not allowed as a number.
+  std::vector<std::string_view> words = {};
   bool may_differ = false;  ///< between the ranks of a job: it depends on the machine
 
   std::string dotted() const;   ///< "section.name"

@@ -78,6 +78,7 @@ struct Loaded {
   ModelConfig config;
   ModelShape shape;
   Device device;
+  std::int64_t cache_tokens = 0;
   std::unique_ptr<RankModel> model;
 };
 
@@ -94,6 +95,20 @@ Statement describe_model(const std::string& folder,
   statement.facts.push_back({"device", *device == Device::kCuda ? "cuda" : "cpu"});
   statement.facts.push_back({"model.path", folder, /*must_agree=*/false});
   return statement;
+}
+
+/// engine.cache_tokens, and for `auto` what every rank has room for: no more than all sequences
+/// that run at once can use. The same on all ranks.
+std::int64_t cache_tokens_of(const EngineSection& engine,
+                             const ModelShape& shape,
+                             const Placement& placement) {
+  if (engine.cache_tokens > 0) return engine.cache_tokens;
+  if (placement.device == Device::kCpu) return kDefaultCacheTokens;
+  std::int64_t tokens = std::int64_t{engine.max_sequences} * shape.max_positions;
+  const std::int64_t mine = fitting_cache_tokens(shape, placement, tokens);
+  for (const std::string& fitting : gather_texts(concat(mine), "the ranks' cache tokens"))
+    tokens = std::min<std::int64_t>(tokens, std::stoll(fitting));
+  return tokens;
 }
 
 /// Returns the same error on all ranks, before any of them has read its weights; none continues
@@ -113,18 +128,16 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
                                 storage_of(config.model, *device),
                                 config.model.quantization == "fp8");
   if (!shape) return shape.error();  // the same on all ranks
-  Result<std::unique_ptr<RankModel>> model =
-      load_rank_model(*shape,
-                      *checkpoint,
-                      {.device = *device,
-                       .memory_bytes = memory,
-                       .cache_tokens = config.engine.cache_tokens,
-                       .drift_bytes = config.engine.max_drift_mib << 20,
-                       .gpu = gpu.index,
-                       .cuda_graphs = config.engine.cuda_graphs != "off"});
+  Placement placement{.device = *device,
+                      .memory_bytes = memory,
+                      .drift_bytes = config.engine.max_drift_mib << 20,
+                      .gpu = gpu.index,
+                      .cuda_graphs = config.engine.cuda_graphs != "off"};
+  placement.cache_tokens = cache_tokens_of(config.engine, *shape, placement);
+  Result<std::unique_ptr<RankModel>> model = load_rank_model(*shape, *checkpoint, placement);
   const Status all = agree("the loaded model", {model ? "" : model.error().message, {}});
   if (!all) return all.error();
-  return Loaded{checkpoint->config(), *shape, *device, *std::move(model)};
+  return Loaded{checkpoint->config(), *shape, *device, placement.cache_tokens, *std::move(model)};
 }
 
 }  // namespace
@@ -192,7 +205,9 @@ Result<std::unique_ptr<EngineHost>> EngineHost::load(const Config& config, const
   at::set_num_threads(threads_of(config.engine, mesh));  // of this thread, which packs the weights
   auto loaded = load_model(config, mesh);
   if (!loaded) return loaded.error();
-  auto parts = std::make_unique<Parts>(*std::move(loaded), config.engine, mesh);
+  EngineSection engine = config.engine;
+  engine.cache_tokens = loaded->cache_tokens;
+  auto parts = std::make_unique<Parts>(*std::move(loaded), engine, mesh);
   log_info(concat(
       "model loaded; ", parts->model->description(), "; ", parts->num_threads, " compute threads"));
   return std::unique_ptr<EngineHost>(new EngineHost(std::move(parts)));

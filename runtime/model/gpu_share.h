@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -15,5 +16,13 @@ int gpu_of(int local_rank, int num_gpus);
 std::int64_t share_of(std::int64_t free_bytes,
                       const std::string& uuid,
                       std::span<const std::string> uuids);
+
+/// The largest number of cache tokens, in steps of kTokenStep up to about `most`, for which
+/// `needed_bytes`, which grows with it, is at most memory_bytes. Where none fits, the least there
+/// is: loading then says what is missing.
+std::int64_t tokens_that_fit(std::int64_t memory_bytes,
+                             std::int64_t most,
+                             const std::function<std::int64_t(std::int64_t tokens)>& needed_bytes);
+inline constexpr std::int64_t kTokenStep = 256;
 
 }  // namespace rubato

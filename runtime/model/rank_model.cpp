@@ -153,6 +153,19 @@ std::int64_t memory_share([[maybe_unused]] const RankGpu& gpu,
   return std::numeric_limits<std::int64_t>::max();
 }
 
+std::int64_t fitting_cache_tokens([[maybe_unused]] const ModelShape& shape,
+                                  [[maybe_unused]] const Placement& placement,
+                                  std::int64_t most) {
+#ifdef RUBATO_WITH_CUDA
+  if (placement.device == Device::kCuda) {
+    return tokens_that_fit(placement.memory_bytes, most, [&](std::int64_t tokens) {
+      return cuda::needed_bytes(shape, tokens, placement.drift_bytes);
+    });
+  }
+#endif
+  return most;
+}
+
 Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
                                                    const Checkpoint& checkpoint,
                                                    const Placement& placement) {

@@ -59,6 +59,12 @@ struct Placement {
   bool cuda_graphs = true;       ///< whether a GPU may replay recorded passes
 };
 
+/// How many cache tokens this rank has room for, up to about `most`; of the placement everything
+/// but `cache_tokens` counts. On CPUs: `most`.
+std::int64_t fitting_cache_tokens(const ModelShape& shape,
+                                  const Placement& placement,
+                                  std::int64_t most);
+
 /// This rank's share of a checkpoint. Errors: kInvalidArgument, when it does not fit the device.
 Result<std::unique_ptr<RankModel>> load_rank_model(const ModelShape& shape,
                                                    const Checkpoint& checkpoint,

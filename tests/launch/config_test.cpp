@@ -118,6 +118,25 @@ TEST(Config, NumberOutOfRangeSaysKeyValueAndRange) {
               HasSubstr("engine.replicas is 0; allowed: a whole number from 1 to 1024"));
 }
 
+TEST(Config, CacheTokensAreANumberOrAuto) {
+  const auto tokens = [](const std::string& value) {
+    const ConfigFile file("[engine]\ncache_tokens = " + value + "\n");
+    return load_config(file.path(), {})->engine.cache_tokens;
+  };
+  EXPECT_EQ(tokens("\"auto\""), 0);
+  EXPECT_EQ(tokens("512"), 512);
+  const auto loaded = load_config({}, {{"engine.cache_tokens", "auto"}});
+  ASSERT_TRUE(loaded);
+  EXPECT_THAT(describe(*loaded)[2], HasSubstr("cache_tokens = \"auto\", "));
+  const std::string allowed = "; allowed: \"auto\" or a whole number from 1 to 1000000000000";
+  EXPECT_THAT(error_of("[engine]\ncache_tokens = 0\n"),
+              HasSubstr("engine.cache_tokens is 0" + allowed));
+  EXPECT_THAT(error_of("[engine]\ncache_tokens = \"all\"\n"),
+              HasSubstr("engine.cache_tokens is \"all\"" + allowed));
+  EXPECT_THAT(override_error("engine.cache_tokens", "all"), HasSubstr("is \"all\"" + allowed));
+  EXPECT_THAT(override_error("engine.max_sequences", "auto"), HasSubstr("is \"auto\"; allowed"));
+}
+
 TEST(Config, ValueOfAnotherTypeIsRefused) {
   EXPECT_THAT(error_of("[server]\nport = \"80\"\n"), HasSubstr("server.port is \"80\""));
   EXPECT_THAT(error_of("[server]\nport = true\n"), HasSubstr("server.port is true"));

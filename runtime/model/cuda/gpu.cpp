@@ -16,6 +16,17 @@ constexpr double kGiB = 1 << 30;
 /// What NCCL, up to 32 graphs and the libraries' kernels take, roughly: it has not been measured.
 constexpr std::int64_t kLibraryBytes = 512 << 20;
 
+/// What a rank needs of its GPU.
+struct Needed {
+  std::int64_t weights = 0, caches = 0, step = 0;  // bytes
+};
+
+Needed needed(const ModelShape& shape, std::int64_t tokens, std::int64_t drift_bytes) {
+  return {.weights = weight_bytes(shape),
+          .caches = cache_shape(shape, tokens).bytes_per_token() * tokens,
+          .step = kLibraryBytes + CudaModel::scratch_bytes(shape, {tokens, drift_bytes})};
+}
+
 /// How a rank's share is laid on its GPU, or why it cannot be.
 Result<std::string> describe(const ModelShape& shape, const GpuPlacement& placement) {
   constexpr int kMostHeadDim = 128;
@@ -27,10 +38,7 @@ Result<std::string> describe(const ModelShape& shape, const GpuPlacement& placem
                         kMostHeadDim)};
   }
   const std::int64_t tokens = placement.cache_tokens;
-  const std::int64_t weights = weight_bytes(shape),
-                     caches = cache_shape(shape, tokens).bytes_per_token() * tokens,
-                     step = kLibraryBytes +
-                            CudaModel::scratch_bytes(shape, {tokens, placement.drift_bytes});
+  const auto [weights, caches, step] = needed(shape, tokens, placement.drift_bytes);
   cudaDeviceProp properties{};
   RUBATO_CUDA(cudaGetDeviceProperties(&properties, placement.gpu));
   const auto gib = [](std::int64_t bytes) { return static_cast<double>(bytes) / kGiB; };
@@ -91,6 +99,13 @@ std::int64_t free_bytes(int gpu) {
   std::size_t free = 0, total = 0;
   RUBATO_CUDA(cudaMemGetInfo(&free, &total));
   return static_cast<std::int64_t>(free);
+}
+
+std::int64_t needed_bytes(const ModelShape& shape,
+                          std::int64_t cache_tokens,
+                          std::int64_t drift_bytes) {
+  const auto [weights, caches, step] = needed(shape, cache_tokens, drift_bytes);
+  return weights + caches + step;
 }
 
 struct GpuRank::Parts {

@@ -30,6 +30,11 @@ struct GpuPlacement {
   std::int64_t drift_bytes = 0;  ///< of a step's drift tests
 };
 
+/// The bytes of GPU memory that a rank needs for weights, caches and the largest step.
+std::int64_t needed_bytes(const ModelShape& shape,
+                          std::int64_t cache_tokens,
+                          std::int64_t drift_bytes);
+
 /// One rank's network on a GPU: weights, caches, communicator and model, in the order in which they
 /// can be had. No CUDA header is needed to use it. Engine thread only, but for `load`.
 class GpuRank {

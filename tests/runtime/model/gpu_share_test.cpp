@@ -31,5 +31,26 @@ TEST(GpuShare, WhatIsFreeIsDividedByTheRanksThatHaveTheSameGpu) {
   EXPECT_EQ(share_of(80, "b", uuids), 80);
 }
 
+/// Tokens of 10 bytes beside 1000 bytes of weights.
+std::int64_t needed(std::int64_t tokens) {
+  return 1000 + 10 * tokens;
+}
+
+TEST(TokensThatFit, AreTheMostForWhichThereIsRoom) {
+  constexpr std::int64_t kMost = 1 << 20;
+  EXPECT_EQ(tokens_that_fit(needed(7 * kTokenStep), kMost, needed), 7 * kTokenStep);
+  EXPECT_EQ(tokens_that_fit(needed(7 * kTokenStep) - 1, kMost, needed), 6 * kTokenStep);
+  EXPECT_EQ(tokens_that_fit(needed(8 * kTokenStep) - 1, kMost, needed), 7 * kTokenStep);
+}
+
+TEST(TokensThatFit, AreNoMoreThanCanBeUsed) {
+  EXPECT_EQ(tokens_that_fit(1 << 30, 4 * kTokenStep, needed), 4 * kTokenStep);
+  EXPECT_EQ(tokens_that_fit(1 << 30, 4 * kTokenStep - 5, needed), 4 * kTokenStep);
+}
+
+TEST(TokensThatFit, AreTheLeastWhereThereIsNoRoom) {
+  EXPECT_EQ(tokens_that_fit(0, 1 << 20, needed), kTokenStep);
+}
+
 }  // namespace
 }  // namespace rubato

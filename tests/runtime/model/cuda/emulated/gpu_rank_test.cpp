@@ -70,6 +70,11 @@ TEST_F(CudaGpuRank, WhatDoesNotFitIsRefusedWithTheNumbers) {
   EXPECT_EQ(emulation::device_bytes().now, taken);
 }
 
+TEST_F(CudaGpuRank, WhatIsNeededIsWhatLoadingCounts) {
+  EXPECT_EQ(needed_bytes(shape(), kTokens, kDrift), needed());
+  EXPECT_GT(needed_bytes(shape(), kTokens + 1, kDrift), needed());
+}
+
 TEST_F(CudaGpuRank, MemoryThatIsNotFreeAfterAllIsAnError) {
   emulation::limit_allocations(1000);
   const auto rank = load(needed());
