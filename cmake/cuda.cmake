@@ -21,5 +21,5 @@ add_library(rubato_cuda_libraries INTERFACE)
 add_library(rubato::cuda ALIAS rubato_cuda_libraries)
 target_include_directories(rubato_cuda_libraries SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} "${NCCL_INCLUDE}")
 # The shared runtime, of which the process has one copy: libtorch loads it too.
-target_link_libraries(rubato_cuda_libraries INTERFACE CUDA::cudart CUDA::cublas "${NCCL_LIBRARY}")
+target_link_libraries(rubato_cuda_libraries INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt "${NCCL_LIBRARY}")
 target_compile_definitions(rubato_cuda_libraries INTERFACE RUBATO_WITH_CUDA)

@@ -22,6 +22,7 @@ struct StepArguments {
   std::string dtype = "auto";
   std::string quantization = "none";
   bool cuda_graphs = true;
+  bool batch_invariant = false;
   std::vector<int> rows = {1, 16, 64};
   std::vector<int> canvases = {256};
   std::vector<int> boundaries = {0};
@@ -57,6 +58,7 @@ Result<ModelShape> shape_of(const StepArguments& arguments, Device device) {
       shape_named(arguments.shape, halves ? Storage::kBFloat16 : Storage::kFloat32);
   if (!shape) return shape;
   shape->float8 = arguments.quantization == "fp8";
+  shape->batch_invariant = arguments.batch_invariant;
   if (shape->float8 && device == Device::kCpu) {
     return Error{Code::kInvalidArgument,
                  "weights of 8 bits are no faster on a processor, where they are kept in more; "
@@ -158,6 +160,9 @@ void add_bench_step_command(CLI::App& bench, ProgramArguments program, Action& a
       ->check(CLI::IsMember({"none", "fp8"}))
       ->capture_default_str();
   command->add_flag("!--no-cuda-graphs", arguments->cuda_graphs, "A GPU gets kernels one by one");
+  command->add_flag("--batch-invariant",
+                    arguments->batch_invariant,
+                    "On a GPU, take products whose bits do not depend on the number of rows");
   list("--rows", arguments->rows, "Rows of a sequence's reuse pass; 0: none is measured");
   list("--canvas", arguments->canvases, "Positions of a sequence");
   list("--boundary", arguments->boundaries, "First layers of a refresh; -1: none is measured");

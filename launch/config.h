@@ -53,7 +53,8 @@ struct EngineSection {
   int tp = 0;  ///< ranks that share the model; 0: all ranks of the job
   int replicas = 1;
   std::string device = "auto";
-  std::string cuda_graphs = "auto";  ///< or off
+  std::string batch_invariant = "off";  ///< or on, for GPUs; on processors it always is
+  std::string cuda_graphs = "auto";     ///< or off
   /// Canvas positions that all running sequences share; 0 (auto): as many as fit a GPU.
   std::int64_t cache_tokens = kDefaultCacheTokens;
   int max_sequences = 64;                          ///< running at once

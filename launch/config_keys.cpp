@@ -65,6 +65,7 @@ void add_engine_keys(EngineSection& engine, std::vector<ConfigKey>& keys) {
   add("replicas", engine.replicas, 1, 1024);
   keys.push_back(text("engine", "device", engine.device, {"auto", "cpu", "cuda"}));
   keys.push_back(text("engine", "cuda_graphs", engine.cuda_graphs, {"auto", "off"}));
+  keys.push_back(text("engine", "batch_invariant", engine.batch_invariant, {"off", "on"}));
   add("cache_tokens", engine.cache_tokens, 1, 1e12);
   keys.back().words = {"auto"};
   add("max_sequences", engine.max_sequences, 1, 4096);

@@ -122,12 +122,13 @@ Result<Loaded> load_model(const Config& config, const Mesh& mesh) {
   const std::int64_t memory = memory_share(gpu, gather_texts(gpu.uuid, "the ranks' GPUs"));
   const Status alike = agree("the model", describe_model(config.model.path, checkpoint, device));
   if (!alike) return alike.error();
-  const auto shape = make_shape(checkpoint->config(),
-                                mesh.tp_rank,
-                                mesh.tp_size,
-                                storage_of(config.model, *device),
-                                config.model.quantization == "fp8");
+  auto shape = make_shape(checkpoint->config(),
+                          mesh.tp_rank,
+                          mesh.tp_size,
+                          storage_of(config.model, *device),
+                          config.model.quantization == "fp8");
   if (!shape) return shape.error();  // the same on all ranks
+  shape->batch_invariant = config.engine.batch_invariant == "on";
   Placement placement{.device = *device,
                       .memory_bytes = memory,
                       .drift_bytes = config.engine.max_drift_mib << 20,

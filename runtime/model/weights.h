@@ -23,6 +23,8 @@ struct ModelShape {
   int tp_size = 1;
   Storage storage = Storage::kFloat32;
   bool float8 = false;  ///< whether the layers' linears hold float8 weights (float8.h)
+  /// On a GPU: whether no row's bits may depend on its batch. On processors they never do.
+  bool batch_invariant = false;
 
   int head_dim() const { return d_model / num_heads; }
   int local_heads() const { return num_heads / tp_size; }

@@ -29,7 +29,7 @@ Context::Context(const ModelShape& its_shape,
       cache(its_cache),
       device(its_device),
       stream(its_stream),
-      gemm(its_stream),
+      gemm(its_stream, its_shape.batch_invariant ? RowBits::kFixed : RowBits::kByBatch),
       products(its_shape, gemm, its_stream),
       plan(static_cast<std::size_t>(plan_bytes(its_cache.shape().capacity))) {}
 

@@ -1,6 +1,7 @@
 #include "runtime/model/cuda/products.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace rubato::cuda {
 namespace {
@@ -51,7 +52,11 @@ Sizes sizes_of(const ModelShape& shape) {
 }  // namespace
 
 Products::Products(const ModelShape& shape, Gemm& gemm, Stream stream)
-    : element_(element_of(shape.storage)), stream_(stream), gemm_(gemm) {
+    : element_(element_of(shape.storage)),
+      most_rows_in_bands_(shape.batch_invariant ? std::numeric_limits<std::int64_t>::max()
+                                                : kMostRowsInBands),
+      stream_(stream),
+      gemm_(gemm) {
   const Sizes sizes = sizes_of(shape);
   expanded_.as<std::byte>(sizes.expanded * element_size(shape.storage));
   parts_.as<float>(sizes.parts);
@@ -64,7 +69,7 @@ void Products::run(const void* x, DeviceMatrix& w, void* y, std::int64_t rows, E
   }
   const auto* values = w.values.as<std::uint8_t>(0);
   const float* scales = w.scales.as<float>(0);
-  if (element_ == Element::kBFloat16 && rows <= kMostRowsInBands && w.k % kFloat8Chunk == 0) {
+  if (element_ == Element::kBFloat16 && rows <= most_rows_in_bands_ && w.k % kFloat8Chunk == 0) {
     for (std::int64_t first = 0; first < rows; first += kMostFloat8Rows) {
       multiply_float8(
           {.x = static_cast<const std::byte*>(x) + first * w.k * element_size(element_),

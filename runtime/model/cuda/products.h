@@ -20,6 +20,7 @@ class Products {
 
  private:
   const Element element_;
+  const std::int64_t most_rows_in_bands_;  // of float8, that are not expanded
   const Stream stream_;
   Gemm& gemm_;
   Memory expanded_;  // the largest matrix, of the element type

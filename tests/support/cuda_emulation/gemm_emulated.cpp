@@ -37,7 +37,9 @@ void multiply(const void* x,
 
 }  // namespace
 
-Gemm::Gemm(Stream stream) : stream_(stream) {}
+class Gemm::Fixed {};  // plain sums are
+
+Gemm::Gemm(Stream stream, RowBits) : stream_(stream) {}
 
 Gemm::~Gemm() = default;
 

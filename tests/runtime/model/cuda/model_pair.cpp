@@ -22,6 +22,20 @@ void for_each_cache(Rank& rank, auto&& visit) {
   RUBATO_CUDA(cudaStreamSynchronize(rank.stream.get()));
 }
 
+void expect_equal(const Said& a, const Said& b, int step) {
+  EXPECT_EQ(a.similarity, b.similarity) << "step " << step;
+  EXPECT_EQ(a.mass, b.mass) << "step " << step;
+  ASSERT_EQ(a.candidates.size(), b.candidates.size());
+  for (std::size_t i = 0; i < a.candidates.size(); ++i) {
+    ASSERT_EQ(a.candidates[i].size(), b.candidates[i].size());
+    for (std::size_t j = 0; j < a.candidates[i].size(); ++j) {
+      EXPECT_EQ(a.candidates[i][j].position, b.candidates[i][j].position);
+      EXPECT_EQ(a.candidates[i][j].token, b.candidates[i][j].token);
+      EXPECT_EQ(a.candidates[i][j].logprob, b.candidates[i][j].logprob);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::vector<std::byte>> caches_of(Rank& rank) {
@@ -37,10 +51,11 @@ std::vector<std::vector<std::byte>> caches_of(Rank& rank) {
 ModelPair::ModelPair(const std::filesystem::path& folder,
                      Communicator& communicator,
                      Storage storage,
-                     int head_rows) {
+                     int head_rows,
+                     bool batch_invariant) {
   const auto checkpoint = Checkpoint::open(folder);
-  const auto shape =
-      make_shape(checkpoint->config(), communicator.rank(), communicator.size(), storage);
+  auto shape = make_shape(checkpoint->config(), communicator.rank(), communicator.size(), storage);
+  shape->batch_invariant = batch_invariant;
   num_layers_ = shape->num_layers;
   const auto make = [&](bool graphs, int rows) {
     return std::make_unique<Rank>(*shape, *checkpoint, communicator, kCacheTokens, graphs, rows);
@@ -101,16 +116,21 @@ void ModelPair::fill_caches() {
 void ModelPair::expect_same(std::span<const int> rows, int step, int boundary) {
   const auto sequences = sequences_of(rows, step);
   const Said a = run(*with_, sequences, boundary), b = run(*without_, sequences, boundary);
-  EXPECT_EQ(a.similarity, b.similarity) << "step " << step;
-  EXPECT_EQ(a.mass, b.mass) << "step " << step;
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    ASSERT_EQ(a.candidates[i].size(), b.candidates[i].size());
-    for (std::size_t j = 0; j < a.candidates[i].size(); ++j) {
-      EXPECT_EQ(a.candidates[i][j].position, b.candidates[i][j].position);
-      EXPECT_EQ(a.candidates[i][j].token, b.candidates[i][j].token);
-      EXPECT_EQ(a.candidates[i][j].logprob, b.candidates[i][j].logprob);
-    }
+  expect_equal(a, b, step);
+  EXPECT_EQ(caches_of(*with_), caches_of(*without_)) << "step " << step;
+}
+
+void ModelPair::expect_same_alone(std::span<const int> rows, int step, int boundary) {
+  const std::vector<StepSequence> sequences = sequences_of(rows, step);
+  const Said together = run(*with_, sequences, boundary);
+  Said alone;
+  for (const StepSequence& sequence : sequences) {
+    const Said one = run(*without_, {&sequence, 1}, boundary);
+    alone.similarity.push_back(one.similarity.front());
+    alone.candidates.push_back(one.candidates.front());
+    alone.mass.push_back(one.mass.front());
   }
+  expect_equal(together, alone, step);
   EXPECT_EQ(caches_of(*with_), caches_of(*without_)) << "step " << step;
 }
 

@@ -22,11 +22,12 @@ class ModelPair {
   static constexpr int kCanvas = 150, kMostSequences = 4;
   static constexpr std::int64_t kCacheTokens = kMostSequences * kCanvas + 50;
 
-  /// folder: of the checkpoint. head_rows: of the one with graphs.
+  /// folder: of the checkpoint. head_rows: of the one with graphs. batch_invariant: both.
   ModelPair(const std::filesystem::path& folder,
             Communicator& communicator,
             Storage storage,
-            int head_rows = Head::kRowsAtATime);
+            int head_rows = Head::kRowsAtATime,
+            bool batch_invariant = false);
 
   Rank& with() { return *with_; }
   Rank& without() { return *without_; }
@@ -42,6 +43,9 @@ class ModelPair {
 
   /// A step on both: what they say, and their caches, are to be the same bit for bit.
   void expect_same(std::span<const int> rows, int step, int boundary);
+
+  /// The same of a step of all sequences at once on one, and of one after the other on the other.
+  void expect_same_alone(std::span<const int> rows, int step, int boundary);
 
  private:
   std::unique_ptr<Rank> with_, without_;

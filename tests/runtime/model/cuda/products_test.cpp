@@ -29,9 +29,11 @@ class CudaProducts : public GpuTest {
     copy(scales.get(), matrix_.scales.as<float>(kWidth), kWidth * sizeof(float));
   }
 
-  std::vector<float> run(const std::vector<float>& x, int rows) {
+  std::vector<float> run(const std::vector<float>& x, int rows, bool batch_invariant = false) {
     Gemm gemm(nullptr);
-    Products products(shape_, gemm, nullptr);
+    ModelShape shape = shape_;
+    shape.batch_invariant = batch_invariant;
+    Products products(shape, gemm, nullptr);
     Numbers in(std::vector<float>(x.begin(), x.begin() + rows * kWidth), Element::kBFloat16),
         out(std::vector<float>(rows * kWidth, 99.0f), Element::kFloat32);
     products.run(in.get(), matrix_, out.get(), rows, Element::kFloat32);
@@ -70,6 +72,12 @@ TEST_F(CudaProducts, MultiplyFloat8WeightsForAnyNumberOfRows) {
       }
     }
   }
+}
+
+TEST_F(CudaProducts, BatchInvariantRowsGetTheBitsOfFewAmongMany) {
+  const std::vector<float> few = run(x_, 5, /*batch_invariant=*/true),
+                           many = run(x_, kMostRows, /*batch_invariant=*/true);
+  EXPECT_TRUE(std::equal(few.begin(), few.end(), many.begin()));
 }
 
 TEST_F(CudaProducts, RowsInBandsGetTheBitsTheyWouldGetAlone) {
