@@ -12,6 +12,7 @@
 #include "launch/options.h"
 #include "launch/progress.h"
 #include "launch/rank.h"
+#include "launch/refuse.h"
 #include "launch/report_file.h"
 #include "runtime/base/concat.h"
 
@@ -70,7 +71,7 @@ int run_front(const LongArguments& arguments, const Rank& rank, ProgramArguments
         });
   });
   if (!status) return end_of_engine(status);
-  if (!measured) return fail(measured.error());
+  if (!measured) return fail(measured.error(), status_of(measured.error()));
   setup.provenance.load_after = load_average();
   std::cout << to_table(*measured, setup) << std::flush;
   const Status written = write_json(arguments.json, to_json(*measured, setup));

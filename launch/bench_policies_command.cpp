@@ -9,6 +9,7 @@
 #include "launch/options.h"
 #include "launch/progress.h"
 #include "launch/rank.h"
+#include "launch/refuse.h"
 #include "launch/report_file.h"
 #include "launch/serving.h"
 #include "runtime/base/concat.h"
@@ -91,7 +92,7 @@ int run_front(const PoliciesArguments& arguments,
                                   show);
   });
   if (!status) return end_of_engine(status);
-  if (!comparison) return fail(comparison.error());
+  if (!comparison) return fail(comparison.error(), status_of(comparison.error()));
   setup.provenance.load_after = load_average();
   const Status written = write_report(*comparison, setup, arguments);
   return written ? kDone : fail(written.error());

@@ -7,8 +7,11 @@
 
 namespace rubato {
 
-/// Writes to standard error why `command`, such as "bench step", failed. Returns the exit status:
-/// kCannotStart if its arguments are at fault, else kFailed.
+/// kCannotStart where what a user gave is at fault, else kFailed.
+ExitStatus status_of(const Error& error);
+
+/// Writes to standard error why `command`, such as "bench step", failed. Returns
+/// `status_of(error)`.
 ExitStatus refuse(std::string_view command, const Error& error);
 
 }  // namespace rubato

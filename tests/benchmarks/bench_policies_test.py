@@ -134,7 +134,7 @@ def test_code_is_skipped_without_python():
 )
 def test_a_mistake_is_named(arguments, named):
     result = bench(*arguments)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert named in result.stderr
 
 

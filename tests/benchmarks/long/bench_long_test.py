@@ -101,5 +101,5 @@ def test_the_configured_checkpoint_can_be_measured(tmp_path):
 )
 def test_a_mistake_is_named(arguments, named):
     result = bench(*arguments)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert named in result.stderr
